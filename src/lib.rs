@@ -1,0 +1,7 @@
+//! Stop, start, restart in waves and patch environments that run on Terraform and Nomad.
+//!
+//! The modules stand in layers; each uses only those listed below it. `tests/architecture.rs` holds
+//! the table of allowed edges.
+
+pub mod base;
+pub mod http;

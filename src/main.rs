@@ -1,0 +1,3 @@
+//! The program; it will be in the library.
+
+fn main() {}
