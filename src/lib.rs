@@ -4,4 +4,6 @@
 //! the table of allowed edges.
 
 pub mod base;
+pub mod dialect;
+pub mod hcl;
 pub mod http;

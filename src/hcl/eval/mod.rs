@@ -1,0 +1,12 @@
+//! Evaluation of expressions in a scope.
+
+mod access;
+mod env;
+mod expr;
+mod operators;
+mod scope;
+mod template;
+
+pub use env::{Env, Evaluated, MAX_WORK};
+pub use expr::evaluate;
+pub use scope::{Root, Scope};

@@ -1,0 +1,19 @@
+//! Functions that expressions can call.
+
+mod call;
+mod collection;
+mod csv;
+mod dates;
+mod encoding;
+mod format;
+mod hashes;
+mod network;
+mod numeric;
+mod regexes;
+mod registry;
+mod sets;
+mod strings;
+
+pub use call::call;
+pub use encoding::base64;
+pub use registry::Functions;

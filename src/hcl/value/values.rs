@@ -1,0 +1,227 @@
+//! What an expression gives.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc_quick};
+
+use super::Number;
+
+/// A value. Strings are in Unicode's normal form C where they were made by [`Value::string`], as all
+/// those are that come of evaluation.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Value {
+    #[default]
+    Null,
+    Bool(bool),
+    Number(Number),
+    String(String),
+    /// Elements of one type.
+    List(Vec<Value>),
+    /// Elements of one type, sorted, without repetition.
+    Set(Vec<Value>),
+    /// Elements of any types: what `[…]` gives.
+    Tuple(Vec<Value>),
+    /// Elements of one type by key.
+    Map(BTreeMap<String, Value>),
+    /// Attributes of any types: what `{…}` gives.
+    Object(BTreeMap<String, Value>),
+    /// Known later.
+    Unknown,
+}
+
+impl Value {
+    /// A string in normal form C.
+    pub fn string(text: impl Into<String>) -> Self {
+        let text = text.into();
+        if text.is_ascii() || is_nfc_quick(text.chars()) == unicode_normalization::IsNormalized::Yes {
+            return Self::String(text);
+        }
+        Self::String(text.nfc().collect())
+    }
+
+    /// A set of these elements.
+    pub fn set(mut items: Vec<Value>) -> Self {
+        items.sort_by(Value::order);
+        items.dedup();
+        Self::Set(items)
+    }
+
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::String(text) = self { Some(text) } else { None }
+    }
+
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Self::Bool(truth) = self { Some(*truth) } else { None }
+    }
+
+    pub fn as_number(&self) -> Option<&Number> {
+        if let Self::Number(number) = self { Some(number) } else { None }
+    }
+
+    pub fn as_f64(&self) -> Option<f64> {
+        self.as_number().map(Number::as_f64)
+    }
+
+    pub fn as_i64(&self) -> Option<i64> {
+        self.as_number().and_then(Number::as_i64)
+    }
+
+    /// The elements of a list, set or tuple.
+    pub fn as_list(&self) -> Option<&[Value]> {
+        match self {
+            Self::List(items) | Self::Set(items) | Self::Tuple(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The elements of a map or object.
+    pub fn as_map(&self) -> Option<&BTreeMap<String, Value>> {
+        match self {
+            Self::Map(map) | Self::Object(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The element of a map or object with this key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.as_map().and_then(|map| map.get(key))
+    }
+
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown)
+    }
+
+    /// Whether no part of it is unknown.
+    pub fn is_wholly_known(&self) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::List(items) | Self::Set(items) | Self::Tuple(items) => {
+                items.iter().all(Self::is_wholly_known)
+            }
+            Self::Map(map) | Self::Object(map) => map.values().all(Self::is_wholly_known),
+            _ => true,
+        }
+    }
+
+    /// About how much work a copy is: its elements, and its text by sixteen bytes.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::String(text) => 1 + text.len() / 16,
+            Self::List(items) | Self::Set(items) | Self::Tuple(items) => {
+                1 + items.iter().map(Self::weight).sum::<usize>()
+            }
+            Self::Map(map) | Self::Object(map) => 1 + map.values().map(Self::weight).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
+    /// What kind of value this is, for errors: `string`, `number`, `list`, …
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "bool",
+            Self::Number(_) => "number",
+            Self::String(_) => "string",
+            Self::List(_) => "list",
+            Self::Set(_) => "set",
+            Self::Tuple(_) => "tuple",
+            Self::Map(_) => "map",
+            Self::Object(_) => "object",
+            Self::Unknown => "value that is known later",
+        }
+    }
+
+    /// How a person calls it in a sentence: `a string`, `an object`, `null`.
+    pub fn described(&self) -> Cow<'static, str> {
+        match self {
+            Self::Null => "null".into(),
+            Self::Object(_) => "an object".into(),
+            _ => format!("a {}", self.type_name()).into(),
+        }
+    }
+
+    /// A total order: by kind, then by content. Sets are sorted by it.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let rank = |value: &Self| match value {
+            Self::Null => 0,
+            Self::Bool(_) => 1,
+            Self::Number(_) => 2,
+            Self::String(_) => 3,
+            Self::List(_) | Self::Set(_) | Self::Tuple(_) => 4,
+            Self::Map(_) | Self::Object(_) => 5,
+            Self::Unknown => 6,
+        };
+        match (self, other) {
+            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
+            (Self::Number(a), Self::Number(b)) => a.cmp(b),
+            (Self::String(a), Self::String(b)) => a.cmp(b),
+            _ => {
+                if let (Some(a), Some(b)) = (self.as_list(), other.as_list()) {
+                    let first = a.iter().zip(b).map(|(a, b)| a.order(b)).find(|order| order.is_ne());
+                    return first.unwrap_or(a.len().cmp(&b.len()));
+                }
+                if let (Some(a), Some(b)) = (self.as_map(), other.as_map()) {
+                    let pairs = a.iter().zip(b).map(|((k, a), (l, b))| k.cmp(l).then_with(|| a.order(b)));
+                    let first = pairs.into_iter().find(|order| order.is_ne());
+                    return first.unwrap_or(a.len().cmp(&b.len()));
+                }
+                rank(self).cmp(&rank(other))
+            }
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::string(text)
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::string(text)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Self {
+        Self::Bool(truth)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(int: i64) -> Self {
+        Self::Number(int.into())
+    }
+}
+
+impl From<usize> for Value {
+    fn from(int: usize) -> Self {
+        Self::Number(int.into())
+    }
+}
+
+/// Not a number becomes null.
+impl From<f64> for Value {
+    fn from(float: f64) -> Self {
+        Number::from_f64(float).map_or(Self::Null, Self::Number)
+    }
+}
+
+impl From<BTreeMap<String, Value>> for Value {
+    fn from(map: BTreeMap<String, Value>) -> Self {
+        Self::Object(map)
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(items: Vec<Value>) -> Self {
+        Self::Tuple(items)
+    }
+}
