@@ -7,3 +7,4 @@ pub mod base;
 pub mod dialect;
 pub mod hcl;
 pub mod http;
+pub mod jobspec;

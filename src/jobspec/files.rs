@@ -1,0 +1,278 @@
+//! Nomad's functions of job files: those of its list, and those that read files below a root.
+//!
+//! A path is taken from the root, as the stock client takes it from the working directory; what
+//! leads out of the root, by `..` or by a link, is refused.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::hcl::{Functions, Value};
+
+/// What Nomad has and the standard set has under the same name.
+const NAMES: &[&str] = &[
+    "abs",
+    "base64decode",
+    "base64encode",
+    "can",
+    "ceil",
+    "chomp",
+    "chunklist",
+    "cidrhost",
+    "cidrnetmask",
+    "cidrsubnet",
+    "cidrsubnets",
+    "coalesce",
+    "coalescelist",
+    "compact",
+    "concat",
+    "contains",
+    "convert",
+    "csvdecode",
+    "distinct",
+    "element",
+    "flatten",
+    "floor",
+    "format",
+    "formatdate",
+    "formatlist",
+    "indent",
+    "index",
+    "join",
+    "jsondecode",
+    "jsonencode",
+    "keys",
+    "length",
+    "log",
+    "lookup",
+    "lower",
+    "max",
+    "md5",
+    "merge",
+    "min",
+    "parseint",
+    "pow",
+    "range",
+    "regex_replace",
+    "replace",
+    "setintersection",
+    "setproduct",
+    "setunion",
+    "sha1",
+    "sha256",
+    "sha512",
+    "signum",
+    "slice",
+    "sort",
+    "split",
+    "strlen",
+    "strrev",
+    "substr",
+    "timeadd",
+    "title",
+    "trim",
+    "trimprefix",
+    "trimspace",
+    "trimsuffix",
+    "try",
+    "upper",
+    "urlencode",
+    "uuidv4",
+    "uuidv5",
+    "values",
+    "zipmap",
+];
+
+/// What Nomad has and we have not.
+const MISSING: &[&str] = &["bcrypt", "rsadecrypt", "yamldecode", "yamlencode"];
+
+const FILE_NAMES: &[&str] =
+    &["abspath", "basename", "dirname", "file", "filebase64", "fileexists", "fileset", "pathexpand"];
+
+/// The functions that a variable's validation may call: none that touches files.
+pub fn pure() -> Functions {
+    let mut functions = Functions::standard();
+    functions.retain(|name| NAMES.contains(&name));
+    functions.rename("strrev", "reverse");
+    functions.add("length", |args| match args {
+        [Value::List(items) | Value::Tuple(items) | Value::Set(items)] => Ok(Value::from(items.len())),
+        [Value::Map(map)] => Ok(Value::from(map.len())),
+        [other] => Err(format!("a list, set or map is needed, not {}", other.described())),
+        _ => Err("one argument is needed".to_owned()),
+    });
+    for name in MISSING {
+        functions.add(name, |_| Err("Nomad has this function, blackstart does not have it yet".to_owned()));
+    }
+    for name in FILE_NAMES {
+        functions.add(name, |_| Err("files can't be looked at here".to_owned()));
+    }
+    functions
+}
+
+/// The functions of a job file whose paths begin at `root`.
+pub fn functions(root: &Path, home: Option<&str>) -> Functions {
+    let mut functions = pure();
+    let at = |root: &Path| root.to_owned();
+    let base = at(root);
+    functions.add("file", move |args| {
+        read(&base, args).and_then(|bytes| {
+            String::from_utf8(bytes)
+                .map(Value::from)
+                .map_err(|_| "the file is not UTF-8 text; use filebase64".to_owned())
+        })
+    });
+    let base = at(root);
+    functions.add("filebase64", move |args| {
+        read(&base, args).map(|bytes| Value::from(crate::hcl::base64(&bytes)))
+    });
+    let base = at(root);
+    functions.add("fileexists", move |args| {
+        let path = path(&base, text(args, 0)?)?;
+        match std::fs::metadata(&path) {
+            Ok(data) if data.is_file() => Ok(Value::from(true)),
+            Ok(_) => Err(format!("{} is not a file", path.display())),
+            Err(_) => Ok(Value::from(false)),
+        }
+    });
+    let base = at(root);
+    functions.add("fileset", move |args| fileset(&base, text(args, 0)?, text(args, 1)?));
+    let base = at(root);
+    functions.add("abspath", move |args| {
+        let path = std::path::absolute(base.join(text(args, 0)?)).map_err(|error| error.to_string())?;
+        Ok(Value::from(clean(&path.to_string_lossy())))
+    });
+    functions.add("basename", |args| {
+        let path = clean(text(args, 0)?);
+        Ok(Value::from(if path == "/" { "/" } else { path.rsplit('/').next().unwrap_or_default() }))
+    });
+    functions.add("dirname", |args| {
+        let given = text(args, 0)?;
+        let dir = given.rfind('/').map_or("", |at| &given[..=at]);
+        Ok(Value::from(clean(dir)))
+    });
+    let home = home.map(str::to_owned);
+    functions.add("pathexpand", move |args| {
+        let path = text(args, 0)?;
+        match path.strip_prefix('~') {
+            None => Ok(Value::from(path)),
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => match &home {
+                Some(home) => Ok(Value::from(clean(&format!("{home}{rest}")))),
+                None => Err("the home directory is not known".to_owned()),
+            },
+            Some(_) => Err("the home of another user can't be looked up".to_owned()),
+        }
+    });
+    functions
+}
+
+fn text(args: &[Value], i: usize) -> Result<&str, String> {
+    args.get(i).and_then(Value::as_str).ok_or_else(|| "a path is needed, in text".to_owned())
+}
+
+/// A path in its shortest form: no `.`, no `..` that can be resolved, no double slash; `.` for nothing.
+fn clean(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if rooted => {}
+            part => parts.push(part),
+        }
+    }
+    let joined = parts.join("/");
+    match (rooted, joined.is_empty()) {
+        (true, _) => format!("/{joined}"),
+        (false, true) => ".".to_owned(),
+        (false, false) => joined,
+    }
+}
+
+/// The path below the root, with links followed as far as they exist.
+fn path(root: &Path, given: &str) -> Result<PathBuf, String> {
+    let root = root.canonicalize().map_err(|error| format!("{}: {error}", root.display()))?;
+    let joined = root.join(given);
+    let mut lexical = PathBuf::new();
+    for component in joined.components() {
+        match component {
+            Component::ParentDir => {
+                lexical.pop();
+            }
+            Component::CurDir => {}
+            other => lexical.push(other),
+        }
+    }
+    let real = lexical.canonicalize().unwrap_or_else(|_| lexical.clone());
+    if !lexical.starts_with(&root) || !real.starts_with(&root) {
+        return Err(format!("{given:?} lies outside {}", root.display()));
+    }
+    Ok(real)
+}
+
+fn read(root: &Path, args: &[Value]) -> Result<Vec<u8>, String> {
+    let [_] = args else { return Err("one path is needed".to_owned()) };
+    let given = text(args, 0)?;
+    let path = path(root, given)?;
+    std::fs::read(&path).map_err(|error| format!("{given:?} can't be read: {error}"))
+}
+
+fn fileset(root: &Path, dir: &str, pattern: &str) -> Result<Value, String> {
+    let dir = path(root, dir)?;
+    let root = root.canonicalize().map_err(|error| error.to_string())?;
+    let mut patterns = Vec::new();
+    alternatives(pattern, &mut patterns)?;
+    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
+    let mut found = Vec::new();
+    for pattern in patterns {
+        // Two stars that share a path component with something else are one.
+        let parts: Vec<String> = pattern
+            .split('/')
+            .map(|part| if part == "**" { part.to_owned() } else { part.replace("**", "*") })
+            .collect();
+        let pattern = parts.join("/");
+        let whole = format!("{}/{pattern}", glob::Pattern::escape(&dir.to_string_lossy()));
+        let paths = glob::glob_with(&whole, options).map_err(|error| format!("{pattern:?}: {error}"))?;
+        for path in paths.flatten() {
+            let inside = path.canonicalize().is_ok_and(|real| real.starts_with(&root));
+            if inside
+                && path.is_file()
+                && let Ok(relative) = path.strip_prefix(&dir)
+            {
+                found.push(Value::from(relative.to_string_lossy().into_owned()));
+            }
+        }
+    }
+    Ok(Value::set(found))
+}
+
+/// `{a,b}` stands for each of its parts; the rest is a pattern of the `glob` library.
+fn alternatives(pattern: &str, found: &mut Vec<String>) -> Result<(), String> {
+    if found.len() > 1_000 {
+        return Err("more than 1000 patterns".to_owned());
+    }
+    let Some(open) = pattern.find('{') else {
+        found.push(pattern.to_owned());
+        return Ok(());
+    };
+    let (mut depth, mut parts, mut start) = (0, Vec::new(), open + 1);
+    for (at, c) in pattern.char_indices().skip_while(|(at, _)| *at < open) {
+        match c {
+            '{' => depth += 1,
+            ',' if depth == 1 => {
+                parts.push(&pattern[start..at]);
+                start = at + 1;
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            parts.push(&pattern[start..at]);
+            for part in parts {
+                alternatives(&format!("{}{part}{}", &pattern[..open], &pattern[at + 1..]), found)?;
+            }
+            return Ok(());
+        }
+    }
+    Err(format!("{pattern:?}: a brace is not closed"))
+}

@@ -1,0 +1,69 @@
+//! Free-form blocks: a driver's configuration, a scaling policy, Envoy's options.
+//!
+//! The table knows nothing of what they hold. Blocks in them count as lists of objects, and so does
+//! an attribute that is written as an object; `dynamic` means nothing there.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+
+use crate::base::{Diagnostic, Diagnostics};
+use crate::hcl::{Block, Body, Expr, ExprKind, Scope, Value};
+use crate::jobspec::view::View;
+
+/// The JSON of a free-form block. What is null at its top level is left out.
+pub fn decode(view: &View<'_>, errors: &mut Diagnostics) -> Json {
+    let mut map = Map::new();
+    for (name, value) in members(view.body, &view.context, errors) {
+        if !value.is_null() {
+            map.insert(name, value.to_json());
+        }
+    }
+    Json::Object(map)
+}
+
+/// The values of a body by name; a block wins over an attribute of the same name.
+fn members(body: &Body, scope: &dyn Scope, errors: &mut Diagnostics) -> BTreeMap<String, Value> {
+    let mut values = BTreeMap::new();
+    for attribute in body.attributes() {
+        match attribute_value(&attribute.expr, scope) {
+            Ok(value) => {
+                values.insert(attribute.name.text.clone(), value);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    let mut lists: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for block in body.all_blocks() {
+        lists.entry(block.kind.text.clone()).or_default().push(block_value(block, scope, errors));
+    }
+    values.extend(lists.into_iter().map(|(kind, blocks)| (kind, Value::Tuple(blocks))));
+    values
+}
+
+fn attribute_value(expr: &Expr, scope: &dyn Scope) -> Result<Value, Diagnostic> {
+    let value = expr.eval(scope)?;
+    if has_infinity(&value) {
+        return Err(Diagnostic::error("an infinite number can't be sent to Nomad").at(&expr.span));
+    }
+    Ok(if matches!(expr.kind, ExprKind::Object(_)) { Value::Tuple(vec![value]) } else { value })
+}
+
+fn has_infinity(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_i64().is_none() && number.as_f64().is_infinite(),
+        _ => {
+            value.as_list().is_some_and(|items| items.iter().any(has_infinity))
+                || value.as_map().is_some_and(|map| map.values().any(has_infinity))
+        }
+    }
+}
+
+fn block_value(block: &Block, scope: &dyn Scope, errors: &mut Diagnostics) -> Value {
+    let inner = Value::Object(members(&block.body, scope, errors));
+    block
+        .labels
+        .iter()
+        .rev()
+        .fold(inner, |inner, label| Value::Object([(label.text.clone(), Value::Tuple(vec![inner]))].into()))
+}

@@ -1,0 +1,141 @@
+//! A whole job file.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::base::{Diagnostic, Diagnostics, Source, Span, text};
+use crate::hcl::{self, Body, Item, Value};
+use crate::jobspec::context::{Context, Names};
+use crate::jobspec::schema::JOB;
+use crate::jobspec::view::View;
+use crate::jobspec::{decode, files, json, normal, variables};
+
+/// What a job file is read with.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// `-var NAME=TEXT`, in the order given.
+    pub variables: Vec<(String, String)>,
+    pub var_files: Vec<Arc<Source>>,
+    /// The var files serve other job files too: what this one doesn't declare is theirs. Stock Nomad's
+    /// `-var-file` has no such thing.
+    pub shared: bool,
+    /// Variables of the environment; those named `NOMAD_VAR_…` set variables of the job.
+    pub environment: BTreeMap<String, String>,
+    /// Where the paths of file functions begin, and what they can't leave.
+    pub root: PathBuf,
+}
+
+/// A job as Nomad's API takes it.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What `nomad job run -output` gives under "Job".
+    pub json: Json,
+    pub source: Arc<Source>,
+    pub warnings: Diagnostics,
+}
+
+impl Job {
+    pub fn id(&self) -> &str {
+        self.json.get("ID").and_then(Json::as_str).unwrap_or_default()
+    }
+
+    /// The names in `meta { depends_on = "postgres, rabbitmq" }`.
+    pub fn depends_on(&self) -> Vec<String> {
+        let list = self.json.pointer("/Meta/depends_on").and_then(Json::as_str).unwrap_or_default();
+        list.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// Reads a job file, in HCL or, where its first character other than a space is `{`, in JSON.
+pub fn parse(source: &Arc<Source>, inputs: &Inputs) -> Result<Job, Diagnostics> {
+    let body = if source.text.trim_start_matches(' ').starts_with('{') {
+        json::body(source)?
+    } else {
+        hcl::parse(source)?
+    };
+    let mut errors = Diagnostics::default();
+    top_level(&body, &mut errors);
+    let mut errors = errors.into_result(Diagnostics::default())?;
+
+    let variables = variables::variables(&body, inputs, &files::pure(), &mut errors);
+    let home = inputs.environment.get("HOME").map(String::as_str);
+    let names = Names {
+        variables,
+        locals: Value::Object(BTreeMap::new()),
+        functions: files::functions(&inputs.root, home),
+        work: Cell::new(0),
+    };
+    let names = variables::locals(&body, names, &mut errors);
+    let mut errors = errors.into_result(Diagnostics::default())?;
+
+    let Some(block) = body.blocks("job").next() else { return Err(missing_job(source).into()) };
+    let label = block.labels.first().map(|label| label.text.clone()).unwrap_or_default();
+    let view = View::of(block, &Context::new(&names));
+    let mut json = decode::decode(&JOB, &[], &view, &mut errors);
+    if let Some(job) = json.as_object_mut() {
+        normal::job(job, &label);
+    }
+    if errors.has_errors() {
+        return Err(errors);
+    }
+    Ok(Job { json, source: Arc::clone(source), warnings: errors })
+}
+
+fn missing_job(source: &Arc<Source>) -> Diagnostic {
+    Diagnostic::error("there is no job in this file")
+        .at(&Span::new(source, 0..0))
+        .help("a job file holds one job \"NAME\" { … }")
+}
+
+const TOP: [&str; 4] = ["job", "variable", "variables", "locals"];
+
+/// Checks what stands outside all blocks.
+fn top_level(body: &Body, errors: &mut Diagnostics) {
+    let mut job: Option<&Span> = None;
+    for item in &body.items {
+        let block = match item {
+            Item::Attribute(attribute) => {
+                let error = format!("`{}` can't be set outside of a job", attribute.name.text);
+                errors.push(
+                    Diagnostic::error(error)
+                        .at(&attribute.name.span)
+                        .help("a job file holds job, variable, variables and locals blocks"),
+                );
+                continue;
+            }
+            Item::Block(block) => block,
+        };
+        let name = block.kind.text.as_str();
+        if !TOP.contains(&name) {
+            let error =
+                Diagnostic::error(format!("`{name}` means nothing outside of a job")).at(&block.kind.span);
+            errors.push(match text::nearest(name, TOP) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.help("a job file holds job, variable, variables and locals blocks"),
+            });
+            continue;
+        }
+        let labels = usize::from(matches!(name, "job" | "variable"));
+        if block.labels.len() != labels {
+            let error =
+                format!("`{name}` has {} here, not {}", text::count(labels, "label"), block.labels.len());
+            errors.push(Diagnostic::error(error).at(&block.kind.span));
+        }
+        if name == "job" {
+            if let Some(first) = job {
+                let (line, _) = first.source.position(first.range.start);
+                errors.push(
+                    Diagnostic::error("a file holds one job")
+                        .at(&block.kind.span)
+                        .help(format!("the first is in line {line}; put this one into a file of its own")),
+                );
+            } else {
+                job = Some(&block.kind.span);
+            }
+        }
+    }
+}

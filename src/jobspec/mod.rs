@@ -1,0 +1,38 @@
+//! Nomad job files, read as Nomad 2.0.6 reads them, without a server.
+//!
+//! Guarantees: the JSON is that of `nomad job run -output`; what the language doesn't have is an error
+//! with its place, never left out; nothing outside the given root is read, nothing is sent anywhere.
+//! Does not: check what only a server can know; know `bcrypt`, `rsadecrypt`, `yamldecode` and
+//! `yamlencode`, which are errors.
+//!
+//! Rules of Nomad that no document tells, found by running it beside this reader:
+//! - Of the attributes that its structs call required, only those that can't be null are: an action's
+//!   `command` and a lifecycle's `hook`, but not `change_script.command` or `wait.min`.
+//! - What is wrong within a group's `vault` or `secret` is forgotten, and the rest of the block counts;
+//!   here it becomes a warning. If the group has a secret, a task's own secrets are doubled.
+//! - The `max` of a group's scaling must be written, but may be null.
+//! - Unsigned fields (a port number of a proxy, a spread's percent, a device's count) drop a fraction
+//!   that ends within 64 bits: 1.5 counts as 1, while 2.7 is refused. Signed ones refuse both.
+//! - The `labels` of a `dynamic` block are checked even if it makes no block.
+//! - A carriage return within a line of a heredoc or a string is refused.
+//! - In JSON syntax `meta` and `env` of jobs, groups and tasks are always attributes; a reference that
+//!   is kept as text is cut from the file at the offset it would have without escapes.
+//! - `reverse` is a function of text, as `strrev` is; `length` takes no text and no object.
+
+mod context;
+mod decode;
+mod dynamic;
+mod files;
+mod free;
+mod hooks;
+mod job;
+mod json;
+mod normal;
+mod scalar;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod variables;
+mod view;
+
+pub use job::{Inputs, Job, parse};
