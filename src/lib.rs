@@ -5,6 +5,9 @@
 
 pub mod base;
 pub mod dialect;
+pub mod event;
 pub mod hcl;
 pub mod http;
 pub mod jobspec;
+pub mod plan;
+pub mod settings;

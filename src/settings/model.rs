@@ -1,0 +1,81 @@
+//! Typed settings.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::{Source, Span};
+use crate::hcl::Expr;
+
+/// A whole blackstart.hcl.
+#[derive(Clone, Debug)]
+pub struct Project {
+    pub name: String,
+    /// The folder that holds it.
+    pub root: PathBuf,
+    pub environments: Vec<Environment>,
+    pub source: Arc<Source>,
+}
+
+impl Project {
+    pub fn environment(&self, name: &str) -> Option<&Environment> {
+        self.environments.iter().find(|environment| environment.name == name)
+    }
+
+    /// The environment that `sandbox` and `rehearse` use, where exactly one is simulated.
+    pub fn simulated(&self) -> Option<&Environment> {
+        let mut simulated = self.environments.iter().filter(|environment| environment.simulated);
+        let first = simulated.next()?;
+        simulated.next().is_none().then_some(first)
+    }
+}
+
+/// One environment. Expressions are late: they may name `env`, `terraform.output` and `sandbox`.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    pub name: String,
+    pub protected: bool,
+    pub simulated: bool,
+    pub env_file: Option<PathBuf>,
+    /// Variables of the shell that cross, though they belong to a credential family.
+    pub inherit: Vec<String>,
+    pub terraform: Option<TerraformSettings>,
+    pub nomad: Option<NomadSettings>,
+    /// URLs by name.
+    pub databases: BTreeMap<String, Expr>,
+    /// `environment.values.NAME` in plans.
+    pub values: BTreeMap<String, Expr>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct TerraformSettings {
+    /// Relative to the root.
+    pub dir: PathBuf,
+    pub workspace: Option<String>,
+    pub backend_config: Vec<PathBuf>,
+    pub targets: Vec<String>,
+    pub var_files: Vec<(PathBuf, Span)>,
+    /// The program: `terraform` on PATH where it isn't named.
+    pub program: Option<String>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct NomadSettings {
+    pub address: Option<Expr>,
+    pub token: Option<TokenSource>,
+    pub namespace: Option<String>,
+    pub region: Option<String>,
+    pub var_files: Vec<(PathBuf, Span)>,
+    pub span: Span,
+}
+
+/// Where the Nomad token comes from.
+#[derive(Clone, Debug)]
+pub enum TokenSource {
+    /// An expression such as `env.NOMAD_TOKEN`.
+    Value(Expr),
+    /// A file that only its owner can read.
+    File(PathBuf, Span),
+}
