@@ -4,10 +4,12 @@
 //! the table of allowed edges.
 
 pub mod base;
+pub mod db;
 pub mod dialect;
 pub mod event;
 pub mod hcl;
 pub mod http;
 pub mod jobspec;
+pub mod journal;
 pub mod plan;
 pub mod settings;

@@ -1,0 +1,121 @@
+//! The store in a SQLite file: one table, one row a record, every append synced.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+
+use super::record::{Body, FORMAT, Record};
+use super::store::{JournalError, Store};
+
+/// A journal file, mode 0600 in its environment's state directory.
+pub struct SqliteStore {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl SqliteStore {
+    /// Opens the file, and makes it where it is not there.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let failed = |e: rusqlite::Error| store_error(path, e);
+        if !path.exists() {
+            crate::base::paths::write_private(path, b"")
+                .map_err(|e| JournalError::Store { path: path.display().to_string(), source: Box::new(e) })?;
+        }
+        let connection = Connection::open(path).map_err(failed)?;
+        connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed)?;
+        // FULL with the rollback journal: a record is on the disk when its append returns.
+        connection
+            .execute_batch(
+                "pragma synchronous = full;
+                 create table if not exists records (
+                   seq integer primary key, run text not null, at text not null, body text not null,
+                   previous text not null, hash text not null) strict;",
+            )
+            .map_err(failed)?;
+        let found: u32 =
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+        if found > FORMAT {
+            return Err(JournalError::Newer { found, known: FORMAT });
+        }
+        if found < FORMAT {
+            connection.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
+        }
+        Ok(Self { connection, path: path.to_owned() })
+    }
+}
+
+impl Store for SqliteStore {
+    fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        let body = serde_json::to_string(&record.body).map_err(|e| store_error(&self.path, e))?;
+        self.connection
+            .execute(
+                "insert into records (seq, run, at, body, previous, hash) values (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![record.seq, record.run.0, record.at.to_string(), body, record.previous, record.hash],
+            )
+            .map_err(|e| store_error(&self.path, e))?;
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Vec<Record>, JournalError> {
+        let failed = |e: rusqlite::Error| store_error(&self.path, e);
+        let mut statement = self
+            .connection
+            .prepare("select seq, run, at, body, previous, hash from records order by seq")
+            .map_err(failed)?;
+        let rows = statement
+            .query_map([], |row| {
+                Ok((
+                    row.get::<_, u64>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, String>(2)?,
+                    row.get::<_, String>(3)?,
+                    row.get::<_, String>(4)?,
+                    row.get::<_, String>(5)?,
+                ))
+            })
+            .map_err(failed)?;
+        let mut records = Vec::new();
+        for row in rows {
+            let (seq, run, at, body, previous, hash) = row.map_err(failed)?;
+            let body: Body = serde_json::from_str(&body).map_err(|e| store_error(&self.path, e))?;
+            let at = at.parse().map_err(|e: jiff::Error| store_error(&self.path, e))?;
+            records.push(Record { seq, at, run: crate::base::RunId(run), body, previous, hash });
+        }
+        Ok(records)
+    }
+}
+
+fn store_error(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> JournalError {
+    JournalError::Store { path: path.display().to_string(), source: Box::new(source) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store::Journal;
+    use super::*;
+    use crate::base::{Clock, RunId, Secrets};
+
+    fn open(path: &Path) -> Result<Journal, JournalError> {
+        let secrets = Secrets::default();
+        secrets.add("hunter2-hunter2");
+        Journal::open(Box::new(SqliteStore::open(path)?), Clock::real(), secrets)
+    }
+
+    #[test]
+    fn an_edit_is_noticed_and_secrets_stay_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let journal = open(&path).unwrap();
+        let run = RunId("r".into());
+        for reason in ["one", "two hunter2-hunter2"] {
+            journal.append(&run, &Body::RunPaused { reason: reason.into() }, |_| Ok(())).unwrap();
+        }
+        drop(journal);
+        assert_eq!(open(&path).unwrap().all().unwrap().len(), 2);
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(7).any(|w| w == b"hunter2"));
+        let edit = Connection::open(&path).unwrap();
+        edit.execute("update records set body = replace(body, 'one', 'eno')", []).unwrap();
+        assert!(matches!(open(&path), Err(JournalError::BrokenChain { seq: 1 })));
+    }
+}
