@@ -12,4 +12,6 @@ pub mod http;
 pub mod jobspec;
 pub mod journal;
 pub mod plan;
+pub mod process;
 pub mod settings;
+pub mod terraform;
