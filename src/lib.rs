@@ -11,6 +11,7 @@ pub mod hcl;
 pub mod http;
 pub mod jobspec;
 pub mod journal;
+pub mod nomad;
 pub mod plan;
 pub mod process;
 pub mod settings;

@@ -1,0 +1,225 @@
+//! Requests: how they are addressed, authorised, repeated and judged by their status.
+//!
+//! Reads are tried up to three times when the failure may pass. Writes are tried once: one whose
+//! answer is lost ends as [`NomadError::OutcomeUnknown`], unless it cannot have reached the server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Method};
+use serde::de::DeserializeOwned;
+
+use super::error::{NomadError, server_text};
+use crate::base::Clock;
+use crate::http::{Request, Response, Transport};
+
+/// Waits between the tries of a read.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+
+/// With what rights, and where, a client works. `Debug` doesn't show the token.
+#[derive(Clone, Default)]
+pub struct Access {
+    pub token: Option<String>,
+    pub namespace: Option<String>,
+    pub region: Option<String>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("token", &self.token.as_ref().map(|_| "(secret)"))
+            .field("namespace", &self.namespace)
+            .field("region", &self.region)
+            .finish()
+    }
+}
+
+/// Speaks to one Nomad cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+    address: Arc<str>,
+    access: Arc<Access>,
+    clock: Clock,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("address", &self.address)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One call, before it becomes a request.
+pub(super) struct Call<'a> {
+    pub method: Method,
+    /// Percent-encoded, from `/v1`.
+    pub path: String,
+    pub query: Vec<(&'a str, String)>,
+    pub body: Option<serde_json::Value>,
+    /// What it does, for messages: "the plan of job 'web'".
+    pub what: String,
+    pub timeout: Duration,
+}
+
+impl<'a> Call<'a> {
+    pub fn get(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+            what: what.into(),
+            timeout: Duration::from_secs(30),
+        }
+    }
+
+    pub fn write(method: Method, path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { method, ..Self::get(path, what) }
+    }
+
+    pub fn body(mut self, body: serde_json::Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    pub fn query(mut self, key: &'a str, value: &dyn fmt::Display) -> Self {
+        self.query.push((key, value.to_string()));
+        self
+    }
+}
+
+impl Client {
+    /// A client of the agent at `address` (`http://host:port`).
+    pub fn new(transport: Arc<dyn Transport>, address: &str, access: Access, clock: Clock) -> Self {
+        let address = address.trim().trim_end_matches('/').into();
+        Self { transport, address, access: Arc::new(access), clock }
+    }
+
+    /// The address it speaks to, as given.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The namespace it works in.
+    pub fn namespace(&self) -> &str {
+        self.access.namespace.as_deref().unwrap_or("default")
+    }
+
+    /// The clock by which it waits.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Calls something that changes nothing; tried again where the failure may pass.
+    pub(super) async fn read(&self, call: &Call<'_>) -> Result<Response, NomadError> {
+        let mut waits = BACKOFF.iter();
+        loop {
+            let error = match self.once(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            match waits.next() {
+                Some(wait) if error.is_transient() => self.clock.sleep(*wait).await,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Calls something that changes the cluster, once.
+    pub(super) async fn write(&self, call: &Call<'_>) -> Result<Response, NomadError> {
+        let unknown = |reason: String| NomadError::OutcomeUnknown { what: call.what.clone(), reason };
+        match self.once(call).await {
+            Err(NomadError::Unreachable(cause)) if !cause.never_sent() => Err(unknown(cause.to_string())),
+            Err(NomadError::Server { status, text, .. }) if undecided(status, &text) => {
+                Err(unknown(format!("it answered {status}: {text}")))
+            }
+            other => other,
+        }
+    }
+
+    async fn once(&self, call: &Call<'_>) -> Result<Response, NomadError> {
+        let answer = self.transport.send(self.request(call)?).await.map_err(NomadError::Unreachable)?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        let what = call.what.clone();
+        let text = server_text(&answer.text());
+        Err(match answer.status.as_u16() {
+            401 | 403 => NomadError::Unauthorized { what, text },
+            404 => NomadError::NotFound { what },
+            429 => NomadError::Busy { what },
+            status => NomadError::Server { what, status, text },
+        })
+    }
+
+    fn request(&self, call: &Call<'_>) -> Result<Request, NomadError> {
+        let mut url = format!("{}{}", self.address, call.path);
+        let access = [("namespace", &self.access.namespace), ("region", &self.access.region)];
+        let own = call.query.iter().map(|(key, value)| (*key, value.as_str()));
+        let fixed = access
+            .into_iter()
+            .filter(|(key, _)| !call.query.iter().any(|(own, _)| own == key))
+            .filter_map(|(key, value)| Some((key, value.as_deref()?)));
+        for (i, (key, value)) in own.chain(fixed).enumerate() {
+            url.push(if i == 0 { '?' } else { '&' });
+            url.push_str(key);
+            url.push('=');
+            url.push_str(&escape(value));
+        }
+        let mut request = Request::new(call.method.clone(), url);
+        request.timeout = call.timeout;
+        if let Some(token) = &self.access.token {
+            // An unfit token is the caller's error; its text must not get into a message.
+            let mut value = HeaderValue::from_str(token).map_err(|_| NomadError::Unauthorized {
+                what: call.what.clone(),
+                text: "the token holds characters that no header can carry".into(),
+            })?;
+            value.set_sensitive(true);
+            request.headers.insert("x-nomad-token", value);
+        }
+        if let Some(body) = &call.body {
+            request.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            request.body = body.to_string().into();
+        }
+        Ok(request)
+    }
+}
+
+/// Whether a failed write may have been carried out all the same: a proxy lost the server, or the
+/// server lost its leadership or its patience between accepting and committing.
+fn undecided(status: u16, text: &str) -> bool {
+    const LOST: [&str; 7] = [
+        "leadership lost",
+        "leadership transfer",
+        "eof",
+        "timed out",
+        "timeout",
+        "connection reset",
+        "broken pipe",
+    ];
+    let text = text.to_lowercase();
+    matches!(status, 502 | 504) || (status >= 500 && LOST.iter().any(|lost| text.contains(lost)))
+}
+
+/// The body as JSON.
+pub(super) fn json<T: DeserializeOwned>(answer: &Response, what: &str) -> Result<T, NomadError> {
+    serde_json::from_slice(&answer.body)
+        .map_err(|e| NomadError::Malformed { what: what.to_owned(), reason: server_text(&e.to_string()) })
+}
+
+/// Percent-encodes everything but unreserved characters: job names may hold slashes and spaces.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

@@ -1,0 +1,132 @@
+//! What can go wrong between us and a Nomad server.
+
+use crate::base::text;
+use crate::http::HttpError;
+
+/// Why a request had no usable answer. Texts of servers are cut and made harmless to terminals
+/// before they get in here.
+#[derive(Debug, thiserror::Error)]
+pub enum NomadError {
+    /// No answer, and nothing was changed: the request was a read, or never left.
+    #[error("Nomad cannot be reached")]
+    Unreachable(#[source] HttpError),
+    /// 403: the token lacks a capability, isn't known, or job registration is switched off.
+    #[error("Nomad refused {what}: {text}")]
+    Unauthorized { what: String, text: String },
+    #[error("Nomad does not know {what}")]
+    NotFound { what: String },
+    /// Check-and-set failed: somebody else changed the job since it was read.
+    /// `actual` is the job's index now; none where the server doesn't say (or there is no such job).
+    #[error("job '{job}' was changed by somebody else: {text}")]
+    Conflict { job: String, enforced: u64, actual: Option<u64>, text: String },
+    /// 429: too many connections from this machine.
+    #[error("Nomad is busy and refused {what} (too many connections from this address)")]
+    Busy { what: String },
+    #[error("Nomad answered {what} with {status}: {text}")]
+    Server { what: String, status: u16, text: String },
+    #[error("Nomad's answer to {what} makes no sense: {reason}")]
+    Malformed { what: String, reason: String },
+    /// A write went out and its answer never came, or the server itself doesn't know: look before
+    /// doing it again.
+    #[error("whether Nomad carried out {what} is not known: {reason}")]
+    OutcomeUnknown { what: String, reason: String },
+    #[error("Nomad {found} is older than {minimum}, the oldest version this works with")]
+    TooOld { found: String, minimum: &'static str },
+}
+
+impl NomadError {
+    /// Whether the same request may well succeed in a moment.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(cause) => !matches!(cause, HttpError::BadUrl(_) | HttpError::TooLarge(_)),
+            Self::Busy { .. } => true,
+            Self::Server { status, text, .. } => {
+                matches!(*status, 502..=504)
+                    || (*status == 500 && PASSING.iter().any(|part| text.contains(part)))
+            }
+            _ => false,
+        }
+    }
+
+    /// What a person can do about it, where there is something to say.
+    pub fn help(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unreachable(_) => "is the agent running, and is its address right?",
+            Self::Unauthorized { text, .. } if text.contains("disabled") => {
+                "an operator switched job registration off in the scheduler configuration"
+            }
+            Self::Unauthorized { .. } => "the token needs read-job and submit-job in the job's namespace",
+            Self::Conflict { .. } => "look at what changed, then try again from the job as it is now",
+            Self::OutcomeUnknown { .. } => {
+                "compare the job's version with what was meant before trying again"
+            }
+            Self::Busy { .. } => "raise limits.http_max_conns_per_client, or do less at once",
+            _ => return None,
+        })
+    }
+}
+
+/// What a server says with a plain 500 when it is the cluster that is unwell, not the request.
+const PASSING: [&str; 8] = [
+    "No cluster leader",
+    "rpc error",
+    "EOF",
+    "connection",
+    "timeout",
+    "timed out",
+    "leadership",
+    "no known servers",
+];
+
+/// The most of a server's text that gets into a message.
+const LONGEST_TEXT: usize = 600;
+
+/// A server's text, on one line, cut and harmless.
+pub(super) fn server_text(raw: &str) -> String {
+    let line = text::one_line(&untangled(raw));
+    if line.is_empty() {
+        return "(no text)".into();
+    }
+    match line.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// Go's nested lists of errors ("1 error occurred:", a bullet, and again) as one line.
+fn untangled(raw: &str) -> String {
+    let mut out = String::new();
+    for line in raw.lines().map(str::trim) {
+        let item = line.strip_prefix("* ");
+        let mut line = item.unwrap_or(line);
+        for heading in ["error occurred:", "errors occurred:"] {
+            if let Some(before) = line.strip_suffix(heading) {
+                line = before.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
+            }
+        }
+        if line.is_empty() {
+            continue;
+        }
+        if !out.is_empty() {
+            let joint = if item.is_none() || out.ends_with(':') { " " } else { "; " };
+            out.push_str(joint);
+        }
+        out.push_str(line);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_errors_read_as_one_line() {
+        let raw = "1 error occurred:\n\t* Task group web validation failed: 2 errors occurred:\n\t* a is bad\n\t* b is bad\n\n\n\n";
+        assert_eq!(server_text(raw), "Task group web validation failed: a is bad; b is bad");
+        assert_eq!(server_text("Permission denied"), "Permission denied");
+        assert_eq!(server_text("\u{1b}[31mred\nnext"), "\\u{1b}[31mred next");
+        assert_eq!(server_text(""), "(no text)");
+        assert!(server_text(&"é".repeat(2000)).chars().count() <= LONGEST_TEXT + 1);
+    }
+}

@@ -1,0 +1,43 @@
+//! A client for Nomad's HTTP API: reads, check-and-set writes, and the patience to follow a change
+//! until it is healthy or known to have failed.
+//!
+//! Jobs are untyped JSON from end to end: what a newer server adds to a job survives a change. What
+//! is only read (deployments, allocations, evaluations) is typed, and tolerates missing and null fields.
+
+mod client;
+mod diff;
+mod error;
+mod events;
+mod facts;
+mod follow;
+mod health;
+mod image;
+mod judge;
+mod observe;
+mod placement;
+mod read;
+mod reference;
+mod stopping;
+mod submission;
+mod types;
+mod verdict;
+mod write;
+
+pub use client::{Access, Client};
+pub use diff::{DiffLine, Sign, canonical, diff_lines, is_unchanged};
+pub use error::NomadError;
+pub use events::{FailedAllocation, TaskReport};
+pub use facts::{is_stopped, job_id, job_modify_index, job_version, version_tag};
+pub use follow::{BatchGoal, CLOSING, FollowOptions, follow};
+pub use health::{GroupHealth, JobHealth, JobState, TaskImage, health_of};
+pub use image::{EditError, ImageChange, Selector, set_image, task_images};
+pub use placement::PlacementFailure;
+pub use read::{Indexed, MINIMUM_VERSION, Readiness};
+pub use reference::Reference;
+pub use stopping::{Stopped, follow_stop};
+pub use types::{
+    Allocation, Deployment, DeploymentGroup, DeploymentStatus, Evaluation, JobStub, Node, TaskEvent,
+    TaskState,
+};
+pub use verdict::{Failure, GroupProgress, Progress, Verdict};
+pub use write::{Planned, Registered, Submission};
