@@ -6,7 +6,10 @@
 pub mod base;
 pub mod db;
 pub mod dialect;
+pub mod engine;
+pub mod environment;
 pub mod event;
+pub mod gate;
 pub mod hcl;
 pub mod http;
 pub mod jobspec;
@@ -15,4 +18,5 @@ pub mod nomad;
 pub mod plan;
 pub mod process;
 pub mod settings;
+pub mod step;
 pub mod terraform;

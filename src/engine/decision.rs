@@ -1,0 +1,87 @@
+//! The decision a person takes, as a canonical document and its digest.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// The version of the document's form.
+const VERSION: u32 = 1;
+
+/// What an approval binds to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    pub document: Value,
+    pub digest: String,
+}
+
+impl Decision {
+    /// `about`: project, environment, plan, file hashes, inputs, addresses. `steps`: each step's decision.
+    pub fn new(about: Value, steps: Vec<(String, Value)>) -> Self {
+        let steps: serde_json::Map<String, Value> = steps.into_iter().collect();
+        let document = json!({ "version": VERSION, "about": about, "steps": steps });
+        let digest = digest_of(&document);
+        Self { document, digest }
+    }
+}
+
+/// The first 24 hexadecimal digits (96 bits) of a document's SHA-256. Maps are sorted, so equal
+/// documents have equal text.
+pub fn digest_of(document: &Value) -> String {
+    let hash = Sha256::digest(document.to_string());
+    hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where two documents differ, in words a person can act on: "steps.core.serial: 3 → 4".
+pub fn what_changed(old: &Value, new: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    compare("", old, new, &mut found);
+    found
+}
+
+fn compare(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            for (key, value) in old {
+                match new.get(key) {
+                    Some(other) => compare(&below(key), value, other, found),
+                    None => found.push(format!("{}: is gone", below(key))),
+                }
+            }
+            for key in new.keys().filter(|key| !old.contains_key(*key)) {
+                found.push(format!("{}: is new", below(key)));
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            for (i, (a, b)) in old.iter().zip(new).enumerate() {
+                compare(&below(&i.to_string()), a, b, found);
+            }
+        }
+        (old, new) if old != new => found.push(format!("{path}: {} → {}", short(old), short(new))),
+        _ => {}
+    }
+}
+
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() > 24 { format!("{}…", text.chars().take(24).collect::<String>()) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_named() {
+        let a = json!({"steps": {"core": {"serial": 3, "gone": 1}}});
+        let b = json!({"steps": {"core": {"serial": 4, "new": 1}}});
+        assert_eq!(
+            what_changed(&a, &b),
+            ["steps.core.gone: is gone", "steps.core.serial: 3 → 4", "steps.core.new: is new"]
+        );
+        assert!(what_changed(&a, &a).is_empty());
+        assert_ne!(digest_of(&a), digest_of(&b));
+    }
+}
