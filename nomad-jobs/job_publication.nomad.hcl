@@ -1,0 +1,39 @@
+# Uploads finished products to the bucket and announces them to the index.
+job "job_publication" {
+  datacenters = ["*"]
+  type        = "service"
+
+  # Read by blackstart alone: this service starts once those are healthy.
+  meta {
+    depends_on = "job_execution"
+  }
+
+  update {
+    max_parallel      = 1
+    health_check      = "task_states"
+    min_healthy_time  = "5s"
+    healthy_deadline  = "3m"
+    progress_deadline = "5m"
+    auto_revert       = true
+  }
+
+  group "job_publication" {
+    task "job_publication" {
+      driver = "docker"
+
+      config {
+        image = "registry.example.com/cosims/cosims/job_publication:git-5d20c8f1"
+      }
+
+      env {
+        COSIMS_DB_HTTP_API_BASE_URL = "http://${meta.database_host}:3000"
+        CSI_PRODUCTS_BUCKET         = "${meta.products_bucket}"
+      }
+
+      resources {
+        cpu    = 1000
+        memory = 1024
+      }
+    }
+  }
+}
