@@ -18,5 +18,6 @@ pub mod nomad;
 pub mod plan;
 pub mod process;
 pub mod settings;
+pub mod sim;
 pub mod step;
 pub mod terraform;

@@ -1,0 +1,49 @@
+//! Constraints that follow from what a group uses, and that Nomad's server writes into it
+//! (`jobImpliedConstraints`).
+
+use serde_json::{Value, json};
+
+use super::value::{array, set, text, truthy};
+
+const SEMVER: &str = "semver";
+
+/// Adds what a group's services, Vault blocks and networks imply, where it isn't there yet.
+pub fn constraints(group: &mut Value) {
+    let mut wanted: Vec<(&str, &str, &str)> = Vec::new();
+    let tasks = array(group, "Tasks");
+    if tasks.iter().any(|t| truthy(&t["Vault"])) {
+        wanted.push(("${attr.vault.version}", SEMVER, ">= 0.6.1"));
+    }
+    let services: Vec<&Value> =
+        array(group, "Services").iter().chain(tasks.iter().flat_map(|t| array(t, "Services"))).collect();
+    let native: Vec<&&Value> = services.iter().filter(|s| text(s, "Provider") == "nomad").collect();
+    if !native.is_empty() {
+        wanted.push(("${attr.nomad.service_discovery}", "=", "true"));
+    }
+    if native.iter().any(|s| !array(s, "Checks").is_empty()) {
+        wanted.push(("${attr.nomad.version}", SEMVER, ">= 1.4.0"));
+    }
+    if services.iter().any(|s| text(s, "Provider") == "consul") {
+        wanted.push(("${attr.consul.version}", SEMVER, ">= 1.8.0"));
+    }
+    if array(group, "Networks").iter().any(|n| text(n, "Mode") == "bridge") {
+        for plugin in [
+            "${attr.plugins.cni.version.bridge}",
+            "${attr.plugins.cni.version.firewall}",
+            "${attr.plugins.cni.version.host-local}",
+            "${attr.plugins.cni.version.loopback}",
+            "${attr.plugins.cni.version.portmap}",
+        ] {
+            wanted.push((plugin, SEMVER, ">= 0.4.0"));
+        }
+    }
+    let mut all = array(group, "Constraints").to_vec();
+    for (left, operand, right) in wanted {
+        if !all.iter().any(|c| text(c, "LTarget") == left) {
+            all.push(json!({"LTarget": left, "RTarget": right, "Operand": operand}));
+        }
+    }
+    if !all.is_empty() {
+        set(group, "Constraints", Value::Array(all));
+    }
+}
