@@ -17,6 +17,7 @@ pub mod journal;
 pub mod nomad;
 pub mod plan;
 pub mod process;
+pub mod report;
 pub mod settings;
 pub mod sim;
 pub mod step;
