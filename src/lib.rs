@@ -3,7 +3,9 @@
 //! The modules stand in layers; each uses only those listed below it. `tests/architecture.rs` holds
 //! the table of allowed edges.
 
+pub mod app;
 pub mod base;
+pub mod cli;
 pub mod db;
 pub mod dialect;
 pub mod engine;

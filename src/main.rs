@@ -1,3 +1,7 @@
-//! The program; it will be in the library.
+//! The program; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    blackstart::cli::main()
+}

@@ -1,0 +1,29 @@
+//! Wires everything together: from a folder and flags to an environment that can be worked on, and from
+//! there to runs, rehearsals and what is known of them.
+
+mod downtime;
+mod failure;
+mod open;
+mod patch;
+mod plans;
+mod previews;
+mod rehearse;
+mod runs;
+mod sandbox;
+mod secrets;
+mod status;
+mod validate;
+
+pub use downtime::{Known, last_stop};
+pub use failure::{Code, Failure};
+pub use open::{Access, Opened, Options, choose, open, project};
+pub use patch::patch_plan;
+pub use plans::{Chosen, by_name, by_operation, files as plan_files};
+pub use rehearse::{Rehearsal, Rehearsed, rehearse};
+pub use runs::{
+    GuardOverride, Request, Session, abandon, guard_override, preview, preview_made, resume, start,
+    start_made,
+};
+pub use sandbox::SandboxPlace;
+pub use status::{JobRow, Status, status};
+pub use validate::{Checked, validate};

@@ -1,0 +1,72 @@
+//! An environment at a glance.
+
+use super::downtime;
+use super::failure::{Failure, chain};
+use super::open::Opened;
+use crate::environment::ReachError;
+use crate::journal;
+use crate::nomad::{JobHealth, NomadError};
+use crate::terraform::State;
+
+/// What is known of an environment now.
+pub struct Status {
+    /// Its Terraform resources; the reason where they can't be read; nothing without a terraform block.
+    pub terraform: Option<Result<State, String>>,
+    pub targets: Vec<String>,
+    /// Its jobs; in words where Nomad isn't there.
+    pub nomad: Option<Result<Vec<JobRow>, String>>,
+    pub last_run: Option<journal::Run>,
+    pub unfinished: Vec<journal::Run>,
+    pub downtime: downtime::Known,
+}
+
+/// One job.
+pub struct JobRow {
+    pub health: JobHealth,
+}
+
+/// Looks at everything; what doesn't answer is part of the picture.
+pub async fn status(opened: &Opened) -> Result<Status, Failure> {
+    let environment = opened.environment(std::collections::BTreeMap::new(), None)?;
+    let terraform = match environment.terraform() {
+        None => None,
+        Some(driver) => Some(driver.state().await.map_err(|error| chain(&error))),
+    };
+    if let Some(Ok(state)) = &terraform {
+        let outputs = state.outputs.iter().map(|(name, output)| (name.clone(), output.value.clone()));
+        environment.set_outputs(outputs.collect());
+    }
+    let targets = opened.settings.terraform.as_ref().map(|block| block.targets.clone()).unwrap_or_default();
+    let configured = opened.settings.nomad.is_some() || opened.nomad_address.is_some();
+    let nomad = if configured { Some(jobs(&environment).await) } else { None };
+    let runs = opened.journal.runs()?;
+    let unfinished = runs.iter().filter(|run| run.is_unfinished()).cloned().collect();
+    let downtime = match &terraform {
+        // Terraform was asked already; its answer says whether anything was ever there.
+        Some(Ok(state)) if runs.is_empty() && state.resources.is_empty() => {
+            downtime::Known::Is(journal::Downtime {
+                seconds: 0.0,
+                source: journal::DowntimeSource::NeverStarted,
+            })
+        }
+        Some(Err(_)) if runs.is_empty() => downtime::Known::Unknown,
+        _ => downtime::find(opened, None).await?,
+    };
+    Ok(Status { terraform, targets, nomad, last_run: runs.last().cloned(), unfinished, downtime })
+}
+
+async fn jobs(environment: &crate::environment::Environment) -> Result<Vec<JobRow>, String> {
+    let client = match environment.nomad().await {
+        Ok(client) => client,
+        Err(ReachError::NotKnownYet(_)) => return Err("its address is not known: nothing is up".into()),
+        Err(ReachError::Wrong(_)) => {
+            return Err("its address is not known: Terraform has no such output now".into());
+        }
+        Err(other) => return Err(chain(&other)),
+    };
+    match client.healths().await {
+        Ok(jobs) => Ok(jobs.into_iter().map(|health| JobRow { health }).collect()),
+        Err(NomadError::Unreachable(cause)) => Err(cause.to_string()),
+        Err(other) => Err(chain(&other)),
+    }
+}

@@ -1,0 +1,16 @@
+//! One command a file: its arguments, whose comment is its help, then what it does.
+
+pub mod demo;
+pub mod patch;
+pub mod preview;
+pub mod rehearse;
+pub mod resume;
+pub mod run;
+pub mod runs;
+pub mod sandbox;
+pub mod show;
+pub mod status;
+pub mod updown;
+pub mod validate;
+
+mod common;

@@ -1,0 +1,114 @@
+use clap::Args;
+use serde_json::json;
+
+use super::common::open_to_look;
+use super::runs;
+use crate::app::{self, Code, Failure};
+use crate::base::text;
+use crate::cli::args::Global;
+use crate::cli::ui::Ui;
+use crate::report::Table;
+
+/// Shows an environment at a glance: resources, jobs, last run, downtime
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  blackstart status test")]
+pub struct Status {
+    /// The environment, as blackstart.hcl names it
+    #[arg(value_name = "ENV")]
+    positional: Option<String>,
+}
+
+pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failure> {
+    let opened = open_to_look(&global.options(args.positional.as_ref(), ui)?)?;
+    let status = app::status(&opened).await?;
+    if ui.json {
+        ui.reporter.json(&as_json(&status));
+        return Ok(Code::Done);
+    }
+    let reporter = &ui.reporter;
+    reporter.say(&format!("{} {}", opened.project.name, opened.settings.name));
+    match &status.terraform {
+        None => {}
+        Some(Err(error)) => reporter.say(&format!("terraform  {error}")),
+        Some(Ok(state)) => {
+            let below = |address: &str| {
+                status.targets.iter().any(|target| address.starts_with(&format!("{target}.")))
+            };
+            let core = state.resources.iter().filter(|resource| below(&resource.address)).count();
+            let others = state.resources.len() - core;
+            let tainted = state.resources.iter().filter(|resource| resource.tainted).count();
+            let mut line =
+                format!("terraform  {} under {}", text::count(core, "resource"), status.targets.join(", "));
+            line.push_str(&format!(", {others} elsewhere"));
+            if tainted > 0 {
+                line.push_str(&format!(", {tainted} left half made"));
+            }
+            reporter.say(&line);
+        }
+    }
+    match &status.nomad {
+        None => {}
+        Some(Err(error)) => reporter.say(&format!("nomad      {error}")),
+        Some(Ok(jobs)) if jobs.is_empty() => reporter.say("nomad      answers, and has no job"),
+        Some(Ok(jobs)) => {
+            let healthy = jobs.iter().filter(|job| job.health.is_healthy()).count();
+            reporter.say(&format!("nomad      {healthy} of {} healthy", text::count(jobs.len(), "job")));
+            let mut table = Table::new(["JOB", "STATUS", "VERSION", "HEALTHY", "IMAGE"]);
+            for job in jobs {
+                let health = &job.health;
+                let images: Vec<&str> = health.images.iter().map(|image| short_image(&image.image)).collect();
+                table = table.row([
+                    health.id.clone(),
+                    health.state.to_string(),
+                    health.version.to_string(),
+                    format!("{}/{}", health.healthy(), health.desired()),
+                    images.join(", "),
+                ]);
+            }
+            reporter.table(&table);
+            for job in jobs.iter().filter(|job| !job.health.is_healthy()) {
+                if let Some(reason) = &job.health.pending {
+                    reporter.say(&format!("{}: {}", job.health.id, text::one_line(reason)));
+                }
+            }
+        }
+    }
+    reporter.say(&format!("downtime   {}", status.downtime.shown()));
+    if let Some(last) = &status.last_run {
+        let when = last.started.strftime("%Y-%m-%d %H:%M");
+        reporter.say(&format!(
+            "last run   {} by {} at {when} UTC: {}",
+            last.plan,
+            last.who,
+            runs::status(last)
+        ));
+    }
+    for run in &status.unfinished {
+        let next = format!("blackstart resume {} -e {}", run.id, opened.settings.name);
+        reporter.say(&format!("unfinished {} ({}); go on with it: {next}", run.id, run.plan));
+    }
+    Ok(Code::Done)
+}
+
+/// The repository's last part and the tag.
+fn short_image(image: &str) -> &str {
+    image.rsplit('/').next().unwrap_or(image)
+}
+
+fn as_json(status: &app::Status) -> serde_json::Value {
+    let jobs = status.nomad.as_ref().and_then(|nomad| nomad.as_ref().ok()).map(|jobs| {
+        jobs.iter().map(|job| serde_json::to_value(&job.health).unwrap_or_default()).collect::<Vec<_>>()
+    });
+    let resources =
+        status.terraform.as_ref().and_then(|terraform| terraform.as_ref().ok()).map(|state| &state.resources);
+    let error = |result: Option<&String>| result.cloned();
+    json!({
+        "resources": resources,
+        "terraform_error": error(status.terraform.as_ref().and_then(|t| t.as_ref().err())),
+        "jobs": jobs,
+        "nomad_error": error(status.nomad.as_ref().and_then(|n| n.as_ref().err())),
+        "downtime_seconds": status.downtime.seconds(),
+        "last_run": status.last_run.as_ref().map(|run| json!({ "run": run.id, "plan": run.plan, "status": runs::status(run) })),
+        "unfinished": status.unfinished.iter().map(|run| &run.id).collect::<Vec<_>>(),
+    })
+}

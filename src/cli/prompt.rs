@@ -1,0 +1,146 @@
+//! Questions at the terminal.
+
+use async_trait::async_trait;
+use dialoguer::{Input, Select};
+use tokio::sync::watch;
+
+use crate::base::text;
+use crate::engine::{Answer, Approver, Question};
+use crate::report::Reporter;
+
+/// How often a wrong name may be typed.
+const TRIES: usize = 3;
+
+/// Nobody is there: every question goes unanswered.
+pub struct Nobody;
+
+#[async_trait]
+impl Approver for Nobody {
+    async fn ask(&self, _: &Question) -> Answer {
+        Answer::Nobody
+    }
+}
+
+/// Says yes to everything, and says so: for the demo off a terminal.
+pub struct AlwaysYes;
+
+#[async_trait]
+impl Approver for AlwaysYes {
+    async fn ask(&self, question: &Question) -> Answer {
+        match question {
+            Question::Deadline { .. } | Question::Unknown { .. } => Answer::Nobody,
+            _ => Answer::Yes { who: "the demo".into(), how: "since nobody is at a terminal".into() },
+        }
+    }
+}
+
+/// Asks at the terminal. One question at a time: a run's waves may ask side by side.
+pub struct Terminal {
+    reporter: Reporter,
+    who: String,
+    interrupts: watch::Receiver<u32>,
+    one: tokio::sync::Mutex<()>,
+}
+
+impl Terminal {
+    pub fn new(reporter: Reporter, who: &str, interrupts: watch::Receiver<u32>) -> Self {
+        Self { reporter, who: who.to_owned(), interrupts, one: tokio::sync::Mutex::new(()) }
+    }
+}
+
+#[async_trait]
+impl Approver for Terminal {
+    async fn ask(&self, question: &Question) -> Answer {
+        let _one = self.one.lock().await;
+        let asked = question;
+        let (question, who, reporter) = (question.clone(), self.who.clone(), self.reporter.clone());
+        let asking = tokio::task::spawn_blocking(move || reporter.suspend(|| answer(&question, &who)));
+        let mut interrupts = self.interrupts.clone();
+        let before = *interrupts.borrow();
+        tokio::select! {
+            answer = asking => answer.unwrap_or(Answer::Nobody),
+            // Ctrl-C is a no to what would be done, and no answer to what happened.
+            _ = interrupts.wait_for(|count| *count > before) => match asked {
+                Question::Approve { .. } => Answer::No { who: self.who.clone() },
+                Question::Manual { .. } | Question::Deadline { .. } | Question::Unknown { .. } => Answer::Nobody,
+            },
+        }
+    }
+}
+
+fn answer(question: &Question, who: &str) -> Answer {
+    let yes = || Answer::Yes { who: who.to_owned(), how: "at the prompt".into() };
+    let no = || Answer::No { who: who.to_owned() };
+    forget_typed_ahead();
+    match question {
+        Question::Approve { digest, environment, protected, what } => {
+            let what = text::harmless(what);
+            if *protected {
+                told(&format!("{what}, decision {digest}: to approve, type the environment's name."));
+                for left in (0..TRIES).rev() {
+                    // A short prompt: a wrapped one would be drawn again at each key.
+                    let asked = Input::<String>::new().with_prompt("environment").allow_empty(true);
+                    let Ok(typed) = asked.interact_text() else {
+                        return no();
+                    };
+                    if typed.trim() == environment {
+                        return yes();
+                    }
+                    let typed = text::one_line(&typed);
+                    let more = if left > 0 { "; try again, or press Ctrl-C" } else { "" };
+                    told(&format!("'{typed}' is not the name of this environment{more}"));
+                }
+                return no();
+            }
+            told(&format!("{what}, decision {digest}"));
+            confirmed("Approve?", yes, no)
+        }
+        Question::Manual { step, text } => {
+            told(&format!("{step}:\n{}", text::harmless(text.trim())));
+            confirmed("Is it done?", yes, no)
+        }
+        Question::Deadline { gate, detail } => {
+            let items = ["wait as long again", "go on without it", "stop here; resume later"];
+            told(&format!("The gate '{gate}' is {}.", text::one_line(detail)));
+            match Select::new().with_prompt("What now?").items(items).default(0).interact_opt() {
+                Ok(Some(0)) => Answer::Wait,
+                Ok(Some(1)) => yes(),
+                _ => no(),
+            }
+        }
+        Question::Unknown { step, detail } => {
+            let items = ["it happened", "it did not happen; do it now", "I don't know; stop here"];
+            told(&format!("It is not known whether the step '{step}' happened: {}.", text::one_line(detail)));
+            match Select::new().with_prompt("Did it?").items(items).default(2).interact_opt() {
+                Ok(Some(0)) => yes(),
+                Ok(Some(1)) => no(),
+                _ => Answer::Nobody,
+            }
+        }
+    }
+}
+
+/// A line between two prompts: the reporter waits until they are over.
+#[expect(clippy::print_stderr, reason = "prompts write for themselves, to where dialoguer does")]
+fn told(text: &str) {
+    eprintln!("{text}");
+}
+
+/// A whole word and Enter: one key, or what was typed ahead, approves nothing.
+fn confirmed(prompt: &str, yes: impl Fn() -> Answer, no: impl Fn() -> Answer) -> Answer {
+    for _ in 0..TRIES {
+        let asked = Input::<String>::new().with_prompt(format!("{prompt} [y/N]")).allow_empty(true);
+        let Ok(typed) = asked.interact_text() else { return no() };
+        match typed.trim().to_lowercase().as_str() {
+            "y" | "yes" => return yes(),
+            "" | "n" | "no" => return no(),
+            _ => told("answer yes or no"),
+        }
+    }
+    no()
+}
+
+/// Throws away what was typed before the question was there.
+fn forget_typed_ahead() {
+    let _ = nix::sys::termios::tcflush(std::io::stdin(), nix::sys::termios::FlushArg::TCIFLUSH);
+}

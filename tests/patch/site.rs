@@ -1,0 +1,268 @@
+//! A Nomad with jobs in it, and the binary pointed at it: the sandbox, or a real agent.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use blackstart::base::Source;
+use blackstart::jobspec;
+use expectrl::process::unix::WaitStatus;
+use expectrl::session::OsSession;
+use expectrl::{Eof, Expect, Session};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{self, Fixture, Outcome, PATIENCE, wait_until};
+
+/// One test at a time speaks to the real agent: all use the reference environment's jobs.
+static AGENT: Mutex<()> = Mutex::new(());
+
+/// Where images of the reference environment come from.
+pub const REPOSITORY: &str = "registry.example.com/cosims/cosims";
+
+pub struct Site {
+    pub fixture: Fixture,
+    pub address: String,
+    arguments: Vec<String>,
+    real: Option<MutexGuard<'static, ()>>,
+}
+
+impl Site {
+    /// The sandbox with all of its machines, ten of its seconds a second.
+    pub fn sandbox() -> Self {
+        let fixture = Fixture::new();
+        // Without Terraform everything is up from the start.
+        let text = fixture.read("blackstart.hcl");
+        let at = text.find("environment \"sandbox\"").unwrap();
+        let (before, own) = text.split_at(at);
+        let (head, rest) = own.split_once("  terraform {").unwrap();
+        let (_, tail) = rest.split_once("\n  nomad {").unwrap();
+        fixture.write("blackstart.hcl", &format!("{before}{head}  nomad {{{tail}"));
+        let address = fixture.sandbox(&["--speed", "10"]);
+        Self { fixture, address, arguments: vec!["-e".into(), "sandbox".into()], real: None }
+    }
+
+    /// The agent that BLACKSTART_TEST_NOMAD names (it needs the docker driver and the images of the
+    /// reference environment's services, tagged git-new and git-1a2b3c4d); says so where there is none.
+    pub fn agent() -> Option<Self> {
+        let Ok(address) = std::env::var("BLACKSTART_TEST_NOMAD") else {
+            println!("skipped: BLACKSTART_TEST_NOMAD is not set");
+            return None;
+        };
+        let guard = AGENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let arguments = ["-e", "test", "--nomad-address", &address].map(str::to_owned).to_vec();
+        let site = Self { fixture: Fixture::new(), address, arguments, real: Some(guard) };
+        site.clear();
+        Some(site)
+    }
+
+    fn clear(&self) {
+        for stub in self.get("/v1/jobs").as_array().unwrap() {
+            let path = format!("/v1/job/{}?purge=true", escaped(stub["ID"].as_str().unwrap()));
+            self.ask(Method::DELETE, &path, None);
+        }
+    }
+
+    fn whole(&self, arguments: &[&str]) -> Vec<String> {
+        let all = self.arguments.iter().map(String::as_str).chain(["patch", "image"]);
+        all.chain(arguments.iter().copied()).map(str::to_owned).collect()
+    }
+
+    /// `blackstart patch image …`, off a terminal.
+    pub fn patch(&self, arguments: &[&str]) -> Outcome {
+        self.fixture.run(&self.whole(arguments))
+    }
+
+    /// The same in the background.
+    pub fn patching(&self, arguments: &[&str]) -> common::Running<'_> {
+        self.fixture.spawn("patch", self.fixture.command(&self.whole(arguments)))
+    }
+
+    /// The same on a terminal.
+    pub fn terminal(&self, arguments: &[&str]) -> Terminal {
+        let mut command = self.fixture.command(&self.whole(arguments));
+        let mut session = Command::new(command.get_program());
+        session.args(command.get_args()).current_dir(self.fixture.project()).env_clear();
+        session.envs(self.fixture.variables()).env("TERM", "xterm").env("NO_COLOR", "1");
+        command = session;
+        let mut session = Session::spawn(command).unwrap();
+        session.get_process_mut().set_window_size(300, 50).unwrap();
+        session.set_expect_timeout(Some(PATIENCE));
+        Terminal(session)
+    }
+
+    fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        send(method, &format!("{}{path}", self.address), None, body)
+    }
+
+    pub fn get(&self, path: &str) -> Value {
+        self.ask(Method::GET, path, None)
+    }
+
+    pub fn job(&self, id: &str) -> Value {
+        self.get(&format!("/v1/job/{}", escaped(id)))
+    }
+
+    /// Every image of a job, as `GROUP/TASK=IMAGE` without the repository's host.
+    pub fn images(&self, id: &str) -> Vec<String> {
+        let job = self.job(id);
+        let mut found = Vec::new();
+        for group in job["TaskGroups"].as_array().unwrap() {
+            for task in group["Tasks"].as_array().unwrap() {
+                let image = task["Config"]["image"].as_str().unwrap();
+                let image = image.strip_prefix(&format!("{REPOSITORY}/")).unwrap_or(image);
+                found.push(format!(
+                    "{}/{}={image}",
+                    group["Name"].as_str().unwrap(),
+                    task["Name"].as_str().unwrap()
+                ));
+            }
+        }
+        found
+    }
+
+    pub fn version(&self, id: &str) -> u64 {
+        self.job(id)["Version"].as_u64().unwrap()
+    }
+
+    /// A job file of the reference environment, as the server gets it.
+    pub fn reference(name: &str) -> (Value, String) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("nomad-jobs/{name}.nomad.hcl"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let source: Arc<Source> = Source::new(name, text.clone());
+        (jobspec::parse(&source, &jobspec::Inputs::default()).unwrap().json, text)
+    }
+
+    /// Registers a job of the reference environment with its source, and waits until it is rolled out.
+    pub fn start(&self, name: &str) {
+        let (job, source) = Self::reference(name);
+        self.start_job(&job, Some(&source));
+    }
+
+    pub fn start_job(&self, job: &Value, source: Option<&str>) {
+        let mut body = json!({ "Job": job });
+        if let Some(source) = source {
+            body["Submission"] =
+                json!({ "Source": source, "Format": "hcl2", "Variables": "", "VariableFlags": {} });
+        }
+        self.ask(Method::PUT, "/v1/jobs", Some(&body));
+        self.until_rolled_out(job["ID"].as_str().unwrap());
+    }
+
+    /// Waits until the server has closed the newest version's deployment with success.
+    pub fn until_rolled_out(&self, id: &str) {
+        wait_until(&format!("the rollout of {id}"), || {
+            let deployment = self.deployment(id);
+            deployment["Status"] == "successful" && deployment["JobVersion"] == self.job(id)["Version"]
+        });
+    }
+
+    /// The newest deployment of a job.
+    pub fn deployment(&self, id: &str) -> Value {
+        self.get(&format!("/v1/job/{}/deployment", escaped(id)))
+    }
+
+    /// The allocations of a job that are to run.
+    pub fn running(&self, id: &str) -> Vec<Value> {
+        let mut all = match self.get(&format!("/v1/job/{}/allocations", escaped(id))) {
+            Value::Array(all) => all,
+            other => panic!("{other}"),
+        };
+        all.retain(|allocation| allocation["DesiredStatus"] == "run");
+        all
+    }
+
+    /// Somebody else changes a job, in a way that has nothing to do with images.
+    pub fn somebody_sets(&self, id: &str, name: &str, value: &str) {
+        let mut job = self.job(id);
+        job["TaskGroups"][0]["Tasks"][0]["Env"][name] = value.into();
+        let index = job["JobModifyIndex"].clone();
+        let body = json!({ "Job": job, "EnforceIndex": true, "JobModifyIndex": index });
+        self.ask(Method::PUT, "/v1/jobs", Some(&body));
+    }
+
+    pub fn environment(&self, id: &str) -> Value {
+        self.job(id)["TaskGroups"][0]["Tasks"][0]["Env"].clone()
+    }
+
+    pub fn stop(&self, id: &str) {
+        self.ask(Method::DELETE, &format!("/v1/job/{}", escaped(id)), None);
+    }
+
+    /// The next requests below a path fare badly (the sandbox's only).
+    pub fn fault(&self, path: &str, kind: &Value) {
+        let file = self.fixture.sandbox_file();
+        let url = format!("{}/faults", file["control"].as_str().unwrap());
+        let body = json!({ "path": path, "times": 1, "kind": kind });
+        send(Method::POST, &url, file["token"].as_str(), Some(&body));
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if self.real.is_some() && !std::thread::panicking() {
+            self.clear();
+        }
+    }
+}
+
+/// A command on a terminal of its own.
+pub struct Terminal(OsSession);
+
+impl Terminal {
+    /// Waits for the text and gives what came before it.
+    #[track_caller]
+    pub fn until(&mut self, text: &str) -> String {
+        match self.0.expect(text) {
+            Ok(found) => String::from_utf8_lossy(found.before()).into_owned(),
+            Err(error) => {
+                let mut rest = vec![0; 1 << 16];
+                let read = self.0.try_read(&mut rest).unwrap_or_default();
+                panic!(
+                    "no {text:?} on the terminal: {error}; it has {}",
+                    String::from_utf8_lossy(&rest[..read])
+                )
+            }
+        }
+    }
+
+    pub fn answers(&mut self, key: &str) {
+        self.0.send(format!("{key}\r")).unwrap();
+    }
+
+    /// Waits for its end; gives what it still said, and its exit code.
+    #[track_caller]
+    pub fn end(mut self) -> (String, i32) {
+        let found = self.0.expect(Eof).unwrap();
+        let text = String::from_utf8_lossy(found.as_bytes()).into_owned();
+        match self.0.get_process().wait().unwrap() {
+            WaitStatus::Exited(_, code) => (text, code),
+            other => panic!("ended with {other:?} after {text:?}"),
+        }
+    }
+}
+
+/// A job's id as a part of a path.
+fn escaped(id: &str) -> String {
+    id.replace('/', "%2F")
+}
+
+/// One request that must succeed.
+fn send(method: Method, url: &str, token: Option<&str>, body: Option<&Value>) -> Value {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut request = reqwest::Client::new().request(method, url).timeout(Duration::from_secs(30));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{url}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    })
+}

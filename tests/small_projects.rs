@@ -1,0 +1,112 @@
+//! Projects of neither Terraform nor Nomad, through the real binary: what steps give one another, what of the
+//! shell reaches them, and job files that share an environment's var files.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    dir
+}
+
+fn blackstart(dir: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+    let output: Output = Command::new(env!("CARGO_BIN_EXE_blackstart"))
+        .args(arguments)
+        .current_dir(dir)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", dir)
+        .env("BLACKSTART_STATE_DIR", dir.join("state"))
+        .envs(variables.iter().copied())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+const SETTINGS: &str = "project = \"small\"\nenvironment \"local\" {\n  inherit = [\"OS_*\"]\n}\n";
+
+#[test]
+fn what_a_step_gives_is_unknown_until_it_is_done() {
+    let plan = r#"
+        plan "p" {
+          wave "one" {
+            step "exec" "second" {
+              command = ["sh", "-c", "printf '%s' \"$0\" > second", "${step.first.output} and more"]
+            }
+            step "exec" "first" {
+              command = ["echo", "given"]
+            }
+          }
+        }"#;
+    let dir = project(&[("blackstart.hcl", SETTINGS), ("plans/p.hcl", plan)]);
+    let (code, text) = blackstart(dir.path(), &[], &["preview", "p"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("known in full only later"), "{text}");
+    assert!(!dir.path().join("second").exists());
+    let typo = plan.replace("step.first", "step.fist");
+    std::fs::write(dir.path().join("plans/p.hcl"), typo).unwrap();
+    let (code, text) = blackstart(dir.path(), &[], &["preview", "p"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("did you mean 'step.first'?"), "{text}");
+}
+
+#[test]
+fn a_family_that_is_inherited_reaches_expressions_and_is_masked() {
+    let plan = r#"
+        plan "p" {
+          wave "one" {
+            step "exec" "login" {
+              command     = ["sh", "-c", "test \"$WANTED\" = \"$OS_PASSWORD\" && test -z \"$AWS_PROFILE\" && echo \"is $WANTED\""]
+              environment = { WANTED = env.OS_PASSWORD }
+            }
+          }
+        }"#;
+    let dir = project(&[("blackstart.hcl", SETTINGS), ("plans/p.hcl", plan)]);
+    let shell = [("OS_PASSWORD", "canary-in-a-family"), ("AWS_PROFILE", "elsewhere")];
+    let (code, text) = blackstart(dir.path(), &shell, &["run", "p", "--yes"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("is (secret)") && !text.contains("canary"), "{text}");
+
+    // Arguments can be read by everybody on the machine.
+    let open = plan.replace("is $WANTED\\\"\"]", "is $WANTED\\\"\", env.OS_PASSWORD]");
+    assert_ne!(open, plan);
+    std::fs::write(dir.path().join("plans/p.hcl"), open).unwrap();
+    let (code, text) = blackstart(dir.path(), &shell, &["run", "p", "--yes"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("holds a secret") && !text.contains("canary"), "{text}");
+}
+
+#[test]
+fn var_files_serve_every_job_file_and_are_read_by_validate() {
+    let settings = "project = \"small\"\nenvironment \"local\" {\n  nomad {\n    address = \"http://127.0.0.1:1\"\n    \
+                    var_files = [\"local.nomadvars.hcl\"]\n  }\n}\n";
+    let job = |name: &str, head: &str, image: &str| {
+        format!(
+            "{head}\njob \"{name}\" {{\n  group \"g\" {{\n    task \"t\" {{\n      driver = \"docker\"\n      \
+             config {{\n        image = \"{image}\"\n      }}\n    }}\n  }}\n}}\n"
+        )
+    };
+    let with = job("with", "variable \"tag\" {\n  type = string\n}\n", "x:${var.tag}");
+    let without = job("without", "", "x:1");
+    let dir = project(&[
+        ("blackstart.hcl", settings),
+        ("local.nomadvars.hcl", "tag = \"git-1\"\n"),
+        ("nomad-jobs/with.nomad.hcl", &with),
+        ("nomad-jobs/without.nomad.hcl", &without),
+    ]);
+    let (code, text) = blackstart(dir.path(), &[], &["validate"]);
+    assert_eq!(code, Some(0), "{text}");
+    std::fs::write(dir.path().join("local.nomadvars.hcl"), "other = 1\n").unwrap();
+    let (code, text) = blackstart(dir.path(), &[], &["validate"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("with.nomad.hcl:1:10: variable `tag` has no value"), "{text}");
+}
