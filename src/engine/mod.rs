@@ -4,7 +4,7 @@
 //! the disk before its act and its outcome right after; a record that can't be written stops the run; a
 //! step whose outcome is unknown is looked at before it is done again. One dispatcher owns the state of
 //! a run; waves run as tasks that ask it for every transition. It knows no kind of step, no database, no
-//! terminal: those come in through the traits of [`traits`].
+//! terminal: those come in through traits.
 
 mod approval;
 mod decision;

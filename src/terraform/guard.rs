@@ -21,7 +21,7 @@ pub struct Guard {
     pub change: usize,
     pub destroy: usize,
     pub forget: usize,
-    /// Patterns of which each touched address must match one: see [`matches`]. None: any address.
+    /// Patterns of which each touched address must match one: see [`matches()`]. None: any address.
     pub addresses: Vec<String>,
 }
 
