@@ -110,3 +110,30 @@ fn var_files_serve_every_job_file_and_are_read_by_validate() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("with.nomad.hcl:1:10: variable `tag` has no value"), "{text}");
 }
+
+/// As hands know it from Terraform: a file of values, and one given by itself over it.
+#[test]
+fn inputs_come_from_var_files_and_from_the_command_line() {
+    let plan = r#"
+        plan "p" {
+          variable "word" {}
+          variable "count" { default = 1 }
+          wave "one" {
+            step "exec" "say" {
+              command = ["echo", "${var.word} ${var.count + 1}"]
+            }
+          }
+        }"#;
+    let values = "word = \"hello\"\ncount = 41\n";
+    let dir = project(&[("blackstart.hcl", SETTINGS), ("plans/p.hcl", plan), ("inputs.hcl", values)]);
+    let (code, text) = blackstart(dir.path(), &[], &["run", "p", "--yes", "-var-file=inputs.hcl"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("hello 42"), "{text}");
+    let given = ["run", "p", "--yes", "-var-file", "inputs.hcl", "-var", "word=bye"];
+    let (code, text) = blackstart(dir.path(), &[], &given);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("bye 42"), "{text}");
+    let (code, text) = blackstart(dir.path(), &[], &["run", "p", "--yes", "--var-file", "gone.hcl"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("gone.hcl"), "{text}");
+}

@@ -167,11 +167,6 @@ fn adapted(given: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
             )
             .help("set `targets` in the terraform block, or in a step of a plan"));
         }
-        if text.starts_with('-') && name == "var-file" {
-            return Err(Failure::error("plans take their inputs one by one").help(
-                "give --var NAME=VALUE; the environment's var files stand in blackstart.hcl (var_files)",
-            ));
-        }
         if single && KNOWN.contains(&name) {
             arguments.push(format!("-{text}").into());
         } else {

@@ -1,15 +1,17 @@
 //! What commands that run something share.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::app::{self, Access, Code, Failure, GuardOverride, Opened, Options, Request, guard_override};
-use crate::base::text;
+use crate::base::{Source, text};
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
 use crate::engine::Finished;
+use crate::hcl;
 
 /// How a run is approved, and what it is given.
 #[derive(Args, Clone, Debug)]
@@ -17,6 +19,9 @@ pub struct RunArgs {
     /// A value for a variable of the plan
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
     pub var: Vec<(String, String)>,
+    /// Values for variables of the plan, from a var file; --var goes over it
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub var_file: Vec<PathBuf>,
     /// How long the environment was down, where the journal doesn't know: 90m, 3d
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub downtime: Option<Duration>,
@@ -34,13 +39,31 @@ pub struct RunArgs {
 impl RunArgs {
     pub fn request(&self) -> Result<Request, Failure> {
         Ok(Request {
-            inputs: variables(&self.var)?,
+            inputs: self.inputs()?,
             downtime: self.downtime,
             yes: self.yes,
             approve: self.approve.clone(),
             guard: self.guard.clone(),
             ..Request::default()
         })
+    }
+}
+
+impl RunArgs {
+    /// Var files in their order, the last one wins, and `--var` over them.
+    fn inputs(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let mut inputs = BTreeMap::new();
+        for path in &self.var_file {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::error(format!("the var file {name} can't be read: {error}")))?;
+            for (name, (value, _)) in hcl::var_file(&Source::new(name, text))? {
+                let text = value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned);
+                inputs.insert(name, text);
+            }
+        }
+        inputs.extend(variables(&self.var)?);
+        Ok(inputs)
     }
 }
 
