@@ -197,10 +197,8 @@ async fn nomad(environment: &Environment, body: &Body, scope: &Values) -> Result
     };
     match state(&client, wanted.as_deref()).await {
         Ok(row) => Ok(Sample::Row(Value::from_json(&row))),
-        Err(NomadError::Unreachable(_)) => gone(),
-        Err(other @ NomadError::NotFound { .. }) => {
-            Err(Trouble::Error(format!("{other}; is there a Nomad at {}?", client.address())))
-        }
+        // Something else answers at that address where Nomad was: no Nomad is there either.
+        Err(NomadError::Unreachable(_) | NomadError::NotFound { .. }) => gone(),
         Err(other) => Err(Trouble::Error(other.to_string())),
     }
 }
