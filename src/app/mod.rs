@@ -18,7 +18,7 @@ pub use downtime::{Known, last_stop};
 pub use failure::{Code, Failure};
 pub use open::{Access, Opened, Options, choose, open, project};
 pub use patch::patch_plan;
-pub use plans::{Chosen, by_name, by_operation, files as plan_files};
+pub use plans::{Chosen, by_name, by_operation, files as plan_files, inputs_of};
 pub use rehearse::{Rehearsal, Rehearsed, rehearse};
 pub use runs::{
     GuardOverride, Request, Session, abandon, guard_override, preview, preview_made, resume, start,

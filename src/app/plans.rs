@@ -1,12 +1,13 @@
 //! Finding the plan that is meant.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::failure::Failure;
 use crate::base::{Diagnostic, Diagnostics, Source, text};
 use crate::dialect::Values;
-use crate::hcl::Value;
+use crate::hcl::{self, Value};
 use crate::plan::{self, Operation, Plan, Summary};
 
 /// A plan and the text it was read from.
@@ -131,4 +132,14 @@ pub fn by_operation(root: &Path, operation: Operation, scope: &Values) -> Result
         ))
         .help("name one with --plan, or make their `applies` exclude one another")),
     }
+}
+
+/// A plan's inputs from a var file, as text.
+pub fn inputs_of(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::error(format!("the var file {name} can't be read: {error}")))?;
+    let values = hcl::var_file(&Source::new(name, text))?;
+    let as_text = |value: &Value| value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned);
+    Ok(values.into_iter().map(|(name, (value, _))| (name, as_text(&value))).collect())
 }

@@ -7,11 +7,10 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::{self, Access, Code, Failure, GuardOverride, Opened, Options, Request, guard_override};
-use crate::base::{Source, text};
+use crate::base::text;
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
 use crate::engine::Finished;
-use crate::hcl;
 
 /// How a run is approved, and what it is given.
 #[derive(Args, Clone, Debug)]
@@ -54,13 +53,7 @@ impl RunArgs {
     fn inputs(&self) -> Result<BTreeMap<String, String>, Failure> {
         let mut inputs = BTreeMap::new();
         for path in &self.var_file {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Failure::error(format!("the var file {name} can't be read: {error}")))?;
-            for (name, (value, _)) in hcl::var_file(&Source::new(name, text))? {
-                let text = value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned);
-                inputs.insert(name, text);
-            }
+            inputs.extend(app::inputs_of(path)?);
         }
         inputs.extend(variables(&self.var)?);
         Ok(inputs)
