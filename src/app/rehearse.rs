@@ -143,6 +143,8 @@ pub async fn rehearse(
         last_stop: stopped,
         recorded: BTreeMap::new(),
         rehearsal: true,
+        job_files: Vec::new(),
+        siblings: Vec::new(),
     }));
     if !matches!(plan.operation, Some(Operation::Start | Operation::Bootstrap)) {
         bring_up(&environment, &clock).await?;
