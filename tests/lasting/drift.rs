@@ -53,7 +53,11 @@ fn what_a_hand_changed_is_named_and_defaults_are_not() {
 fn a_file_that_cannot_be_read_is_an_error_and_not_silence() {
     let site = Site::started();
     site.fixture.replace("jobs/api.nomad.hcl", "driver = \"docker\"", "driver = local.missing");
-    site.run(&["drift"]).code(1).says("jobs/api.nomad.hcl:").says("2 jobs: as the files say").never_says("no file");
+    site.run(&["drift"])
+        .code(1)
+        .says("jobs/api.nomad.hcl:")
+        .says("2 jobs: as the files say")
+        .never_says("no file");
 }
 
 #[test]

@@ -191,7 +191,11 @@ impl Site {
         command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.fixture.path("home"));
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "git {arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "git {arguments:?}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         text
     }
 }
