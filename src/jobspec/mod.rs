@@ -28,6 +28,7 @@ mod hooks;
 mod job;
 mod json;
 mod normal;
+mod path;
 mod scalar;
 mod schema;
 #[cfg(test)]
@@ -36,3 +37,4 @@ mod variables;
 mod view;
 
 pub use job::{Inputs, Job, parse};
+pub use path::{Path, PathError};
