@@ -74,12 +74,7 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
 /// What an outcome says of the changes that were intended: those that it names under `jobs` are live, those
 /// under `reverted` were put back; the others weren't done if all went well, and nothing is known of them
 /// otherwise.
-fn settle(
-    book: &mut BTreeMap<Key, Change>,
-    before: Option<Before>,
-    evidence: &Value,
-    done: bool,
-) {
+fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Before>, evidence: &Value, done: bool) {
     let keys = |document| changes(document).into_iter().map(|(job, path, ..)| (job, path)).collect();
     let (live, reverted): (Vec<Key>, Vec<Key>) =
         (keys(evidence), keys(&json!({ "jobs": evidence["reverted"] })));
