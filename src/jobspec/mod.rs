@@ -28,11 +28,14 @@ mod hooks;
 mod job;
 mod json;
 mod normal;
+mod places;
 mod scalar;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod variables;
 mod view;
 
 pub use job::{Inputs, Job, parse};
+pub use places::{Places, places};
