@@ -29,12 +29,15 @@ mod job;
 mod json;
 mod normal;
 mod path;
+mod places;
 mod scalar;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod variables;
 mod view;
 
 pub use job::{Inputs, Job, parse};
 pub use path::{Path, PathError};
+pub use places::{Places, places};
