@@ -22,6 +22,7 @@
 mod context;
 mod decode;
 mod dynamic;
+mod envsubst;
 mod files;
 mod free;
 mod hooks;
@@ -35,4 +36,5 @@ mod tests;
 mod variables;
 mod view;
 
+pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, parse};
