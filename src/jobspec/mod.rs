@@ -22,6 +22,7 @@
 mod context;
 mod decode;
 mod dynamic;
+mod envsubst;
 mod files;
 mod free;
 mod hooks;
@@ -38,6 +39,7 @@ mod trail;
 mod variables;
 mod view;
 
+pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, parse};
 pub use path::{Path, PathError};
 pub use places::{Places, places};
