@@ -22,6 +22,7 @@
 mod context;
 mod decode;
 mod dynamic;
+mod envsubst;
 mod files;
 mod free;
 mod hooks;
@@ -29,12 +30,16 @@ mod job;
 mod json;
 mod normal;
 mod path;
+mod places;
 mod scalar;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod variables;
 mod view;
 
+pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, parse};
 pub use path::{Path, PathError};
+pub use places::{Places, places};

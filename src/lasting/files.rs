@@ -71,7 +71,8 @@ pub fn read_file(
 }
 
 /// What the job files of an environment are read with: its var files, and the `NOMAD_VAR_…` of its
-/// variables.
+/// variables. A rehearsal, which knows no variables, puts a stand-in in the places of those that job
+/// files want.
 pub fn inputs(environment: &Environment, overlay: &Overlay) -> Result<Inputs, Diagnostics> {
     let mut var_files = Vec::new();
     let settings = environment.settings().nomad.as_ref();
@@ -84,13 +85,20 @@ pub fn inputs(environment: &Environment, overlay: &Overlay) -> Result<Inputs, Di
         })?;
         var_files.push(Source::new(name, text));
     }
-    let variables = environment.child_variables();
-    let given = variables.into_iter().filter(|(name, _)| name.starts_with("NOMAD_VAR_")).collect();
+    let envsubst = settings.map(|nomad| nomad.envsubst.clone()).unwrap_or_default();
+    let mut given = environment.child_variables();
+    given.retain(|name, _| name.starts_with("NOMAD_VAR_") || envsubst.contains(name));
+    if environment.is_rehearsal() {
+        for name in &envsubst {
+            given.entry(name.clone()).or_insert_with(|| jobspec::UNKNOWN.to_owned());
+        }
+    }
     Ok(Inputs {
         variables: Vec::new(),
         var_files,
         shared: true,
         environment: given,
+        envsubst,
         root: environment.root().clone(),
     })
 }

@@ -69,6 +69,8 @@ pub struct NomadSettings {
     pub namespace: Option<String>,
     pub region: Option<String>,
     pub var_files: Vec<(PathBuf, Span)>,
+    /// Variables of the environment that are put into job files before they are read.
+    pub envsubst: Vec<String>,
     /// Patterns of the environment's job files, relative to the root; none where its plans' `nomad_job`
     /// steps say which they are.
     pub files: Option<Vec<String>>,
