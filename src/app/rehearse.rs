@@ -28,6 +28,7 @@ use crate::hcl::Value;
 use crate::http::{HttpError, Memory, Request, Response, Transport};
 use crate::jobspec;
 use crate::journal::{Downtime, DowntimeSource, Journal, MemoryStore};
+use crate::lasting;
 use crate::plan::{Operation, input_values};
 use crate::settings::{self, Project};
 use crate::sim::{Infrastructure, Report, StandIn, StandInOptions, World, WorldOptions};
@@ -228,7 +229,7 @@ async fn bring_up(environment: &Arc<Environment>, clock: &Clock) -> Result<(), F
     let failed =
         |error: &dyn std::error::Error| Failure::error(format!("the simulated services: {}", chain(error)));
     let client = environment.nomad().await.map_err(|error| failed(&error))?;
-    let inputs = crate::lasting::inputs(environment, &crate::lasting::Overlay::default())?;
+    let inputs = lasting::inputs(environment, &lasting::Overlay::default())?;
     let pattern = format!(
         "{}/nomad-jobs/*.nomad.hcl",
         glob::Pattern::escape(&environment.root().display().to_string())

@@ -70,9 +70,9 @@ pub fn read_file(
     jobspec::parse(&Source::new(name, text), inputs)
 }
 
-/// What the job files of an environment are read with: its var files, and the `NOMAD_VAR_…` of its
-/// variables. A rehearsal, which knows no variables, puts a stand-in in the places of those that job
-/// files want.
+/// What the job files of an environment are read with: its var files, and the `NOMAD_VAR_…` and
+/// envsubst names of its variables. A rehearsal, which knows no variables, puts a stand-in in the places
+/// of those that job files want.
 pub fn inputs(environment: &Environment, overlay: &Overlay) -> Result<Inputs, Diagnostics> {
     let mut var_files = Vec::new();
     let settings = environment.settings().nomad.as_ref();

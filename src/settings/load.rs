@@ -38,8 +38,8 @@ const NOMAD: BlockRule = block(
         known("namespace", Type::String),
         known("region", Type::String),
         known("var_files", Type::Strings),
-        known("files", Type::Strings),
         known("envsubst", Type::Strings),
+        known("files", Type::Strings),
     ],
     &[],
 );
@@ -197,8 +197,8 @@ impl Loader<'_> {
             namespace: self.reader.string(body, "namespace"),
             region: self.reader.string(body, "region"),
             var_files: self.files(body, "var_files"),
-            files: self.reader.strings(body, "files"),
             envsubst: self.variable_names(body, "envsubst"),
+            files: self.reader.strings(body, "files"),
             span: block.kind.span.clone(),
         }
     }
