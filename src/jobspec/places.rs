@@ -36,7 +36,7 @@ impl Places {
 /// none.
 pub fn places(source: &Arc<Source>, inputs: &Inputs) -> Result<Places, Diagnostics> {
     let body = job::body(source)?;
-    let names = job::names(&body, inputs)?;
+    let names = job::names(&body, inputs, &mut |_, _| ())?;
     let trail = Trail::default();
     let block = job::job_block(&body)?;
     let (mut json, _) = job::assemble(block, &Context::tracked(&names, &trail))?;

@@ -7,6 +7,6 @@ mod expr;
 mod template;
 
 pub use body::{MAX_SIZE, parse};
-pub use cursor::MAX_DEPTH;
+pub use cursor::{Cursor, MAX_DEPTH, continues_name, starts_name};
 pub use expr::parse_expression;
 pub use template::parse_template;
