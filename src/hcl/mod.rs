@@ -7,6 +7,7 @@
 
 pub mod edit;
 mod eval;
+mod fmt;
 mod functions;
 mod json_syntax;
 mod parse;
@@ -20,6 +21,7 @@ mod value;
 mod varfile;
 
 pub use eval::{MAX_WORK, Root, Scope};
+pub use fmt::format;
 pub use functions::{Functions, base64};
 pub use json_syntax::{Node as JsonNode, NodeKind as JsonNodeKind, parse_node as parse_json};
 pub use parse::{MAX_DEPTH, MAX_SIZE, parse, parse_expression, parse_template};

@@ -12,7 +12,7 @@ use crate::hcl::{self, Block, Body, Item, Value};
 use crate::jobspec::context::{Context, Names};
 use crate::jobspec::schema::JOB;
 use crate::jobspec::view::View;
-use crate::jobspec::{decode, files, json, normal, variables};
+use crate::jobspec::{decode, envsubst, files, json, normal, variables};
 
 /// What a job file is read with.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,9 @@ pub struct Inputs {
     pub shared: bool,
     /// Variables of the environment; those named `NOMAD_VAR_…` set variables of the job.
     pub environment: BTreeMap<String, String>,
+    /// Names of the environment's variables that are put into the file before it is read, wherever it
+    /// has `$NAME` or `${NAME}`, as envsubst does.
+    pub envsubst: Vec<String>,
     /// Where the paths of file functions begin, and what they can't leave.
     pub root: PathBuf,
 }
@@ -34,6 +37,8 @@ pub struct Inputs {
 pub struct Job {
     /// What `nomad job run -output` gives under "Job".
     pub json: Json,
+    /// The text that was read. Where pieces of it came from the environment, its
+    /// [`original`](Source::original) is the file.
     pub source: Arc<Source>,
     pub warnings: Diagnostics,
 }
@@ -52,6 +57,7 @@ impl Job {
 
 /// Reads a job file, in HCL or, where its first character other than a space is `{`, in JSON.
 pub fn parse(source: &Arc<Source>, inputs: &Inputs) -> Result<Job, Diagnostics> {
+    let source = &envsubst::substituted(source, inputs)?;
     let body = body(source)?;
     let names = names(&body, inputs, &mut |_, _| ())?;
     let (json, warnings) = assemble(job_block(&body)?, &Context::new(&names))?;

@@ -22,12 +22,14 @@
 mod context;
 mod decode;
 mod dynamic;
+mod envsubst;
 mod files;
 mod free;
 mod hooks;
 mod job;
 mod json;
 mod normal;
+mod path;
 mod places;
 mod scalar;
 mod schema;
@@ -37,5 +39,7 @@ mod trail;
 mod variables;
 mod view;
 
+pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, parse};
+pub use path::{Path, PathError};
 pub use places::{Places, places};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::base::{Diagnostics, Source, Span};
 use crate::hcl::{Body, Expr, ExprKind, ObjectKey};
 use crate::jobspec::context::Context;
+use crate::jobspec::envsubst;
 use crate::jobspec::job::{self, Inputs};
 use crate::jobspec::schema::{Struct, words};
 use crate::jobspec::trail::{Holds, Site, Trail, push};
@@ -35,6 +36,7 @@ impl Places {
 /// Reads a job file for the places of its values. [`parse`](crate::jobspec::parse) is faster: it keeps
 /// none.
 pub fn places(source: &Arc<Source>, inputs: &Inputs) -> Result<Places, Diagnostics> {
+    let source = &envsubst::substituted(source, inputs)?;
     let body = job::body(source)?;
     let names = job::names(&body, inputs, &mut |_, _| ())?;
     let trail = Trail::default();
