@@ -163,7 +163,7 @@ pub fn key_of(of: &'static Struct, name: &str) -> Option<&'static str> {
 }
 
 /// The order in which the words of a block set one field: the last of them counts.
-fn precedence(of: &'static Struct, name: &str) -> usize {
+pub fn precedence(of: &'static Struct, name: &str) -> usize {
     const LATER: [&str; 9] = [
         "version",
         "semver",

@@ -10,6 +10,7 @@ mod insert;
 mod json_insert;
 mod list;
 mod literal;
+mod remove;
 mod render;
 mod units;
 
@@ -17,7 +18,8 @@ pub use insert::{add_attribute, add_block, add_member};
 pub use json_insert::add_json_member;
 pub use list::replace_elements;
 pub use literal::rewrite;
-pub use render::{duration, is_json, json_text, key_text, text};
+pub use remove::{remove, remove_member};
+pub use render::{duration, is_json, is_name, json_text, text};
 
 use crate::base::Span;
 
