@@ -14,6 +14,7 @@ use super::replace::{ReplaceError, Replacement, check, replace};
 use super::submission::submission;
 use crate::base::{Diagnostics, Source, text};
 use crate::environment::Environment;
+use crate::hcl::trace::Place;
 use crate::jobspec::{Edit, EditError, Edits, Inputs, Job, Path, Wanted, apply, edits};
 use crate::nomad::Submission;
 
@@ -205,6 +206,12 @@ impl WriteBack {
             let Some(placed) = self.jobs.get_mut(&one.job) else { continue };
             let Some(file) = &placed.file else { continue };
             let Ok(job) = read_file(environment, file, &inputs, after) else { continue };
+            for (path, value) in &one.values {
+                let told = placed.lost.iter().any(|why| why.contains(&path.to_string()));
+                if !told && path.get(&job.json).unwrap_or(&Value::Null) != value {
+                    placed.lost.push(format!("`{path}` would be something else once all is written"));
+                }
+            }
             placed.after = Some((job, inputs.clone()));
         }
     }
@@ -278,10 +285,8 @@ impl WriteBack {
     /// `FILE:LINE: old line → new line`, with the variable or local that it goes through.
     fn shown(&self, edit: &Edit) -> Vec<String> {
         let place = self.line_of(edit);
-        let through = match edit.place.to_string() {
-            literal if edit.place == Default::default() => drop_literal(&literal),
-            place => format!(" ({place})"),
-        };
+        let literal = edit.place == Place::Literal;
+        let through = if literal { String::new() } else { format!(" ({})", edit.place) };
         let Some(source) = self.texts.get(&edit.file) else { return Vec::new() };
         let (old, new) = line_change(&source.text, edit);
         if old.is_empty() {
@@ -360,10 +365,6 @@ impl WriteBack {
         };
         after.filter_map(with_before).collect()
     }
-}
-
-fn drop_literal(_: &str) -> String {
-    String::new()
 }
 
 fn why(path: &Path, error: &EditError) -> String {
