@@ -22,6 +22,7 @@
 mod context;
 mod decode;
 mod dynamic;
+mod edit;
 mod envsubst;
 mod files;
 mod free;
@@ -39,6 +40,7 @@ mod trail;
 mod variables;
 mod view;
 
+pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
 pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, parse};
 pub use path::{Path, PathError};
