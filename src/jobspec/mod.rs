@@ -19,6 +19,7 @@
 //!   is kept as text is cut from the file at the offset it would have without escapes.
 //! - `reverse` is a function of text, as `strrev` is; `length` takes no text and no object.
 
+mod check;
 mod context;
 mod decode;
 mod dynamic;
@@ -36,5 +37,6 @@ mod tests;
 mod variables;
 mod view;
 
+pub use check::check;
 pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, parse};
