@@ -19,6 +19,7 @@
 //!   is kept as text is cut from the file at the offset it would have without escapes.
 //! - `reverse` is a function of text, as `strrev` is; `length` takes no text and no object.
 
+mod check;
 mod context;
 mod decode;
 mod dynamic;
@@ -41,6 +42,7 @@ mod variables;
 mod view;
 
 pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
+pub use check::check;
 pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, parse};
 pub use path::{Path, PathError};
