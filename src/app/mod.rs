@@ -3,6 +3,7 @@
 
 mod downtime;
 mod failure;
+mod job;
 mod open;
 mod patch;
 mod plans;
@@ -16,6 +17,10 @@ mod validate;
 
 pub use downtime::{Known, last_stop};
 pub use failure::{Code, Failure};
+pub use job::{
+    CheckedJobs, Formatted, JobDiff, JobGraph, JobNode, JobOptions, STDIN, Side, Wait, Why, check_jobs,
+    format_files, job_diff, job_graph, job_text, read_job,
+};
 pub use open::{Access, Opened, Options, choose, open, project};
 pub use patch::patch_plan;
 pub use plans::{Chosen, by_name, by_operation, files as plan_files, inputs_of};

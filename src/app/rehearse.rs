@@ -226,13 +226,8 @@ async fn bring_up(environment: &Arc<Environment>, clock: &Clock) -> Result<(), F
     let failed =
         |error: &dyn std::error::Error| Failure::error(format!("the simulated services: {}", chain(error)));
     let client = environment.nomad().await.map_err(|error| failed(&error))?;
-    let inputs = jobspec::Inputs {
-        variables: Vec::new(),
-        var_files: Vec::new(),
-        shared: true,
-        environment: BTreeMap::new(),
-        root: environment.root().clone(),
-    };
+    let inputs =
+        jobspec::Inputs { shared: true, root: environment.root().clone(), ..jobspec::Inputs::default() };
     let pattern = format!(
         "{}/nomad-jobs/*.nomad.hcl",
         glob::Pattern::escape(&environment.root().display().to_string())

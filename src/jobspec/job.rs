@@ -1,7 +1,7 @@
 //! A whole job file.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,8 +25,10 @@ pub struct Inputs {
     pub shared: bool,
     /// Variables of the environment; those named `NOMAD_VAR_…` set variables of the job.
     pub environment: BTreeMap<String, String>,
-    /// Where the paths of file functions begin, and what they can't leave.
+    /// What file functions can't leave.
     pub root: PathBuf,
+    /// Where their paths begin: below the root, or absolute.
+    pub dir: PathBuf,
 }
 
 /// A job as Nomad's API takes it.
@@ -52,11 +54,7 @@ impl Job {
 
 /// Reads a job file, in HCL or, where its first character other than a space is `{`, in JSON.
 pub fn parse(source: &Arc<Source>, inputs: &Inputs) -> Result<Job, Diagnostics> {
-    let body = if source.text.trim_start_matches(' ').starts_with('{') {
-        json::body(source)?
-    } else {
-        hcl::parse(source)?
-    };
+    let body = body(source)?;
     let mut errors = Diagnostics::default();
     top_level(&body, &mut errors);
     let mut errors = errors.into_result(Diagnostics::default())?;
@@ -66,7 +64,7 @@ pub fn parse(source: &Arc<Source>, inputs: &Inputs) -> Result<Job, Diagnostics> 
     let names = Names {
         variables,
         locals: Value::Object(BTreeMap::new()),
-        functions: files::functions(&inputs.root, home),
+        functions: files::functions(&inputs.root, &inputs.dir, home),
         work: Cell::new(0),
     };
     let names = variables::locals(&body, names, &mut errors);
@@ -83,6 +81,28 @@ pub fn parse(source: &Arc<Source>, inputs: &Inputs) -> Result<Job, Diagnostics> 
         return Err(errors);
     }
     Ok(Job { json, source: Arc::clone(source), warnings: errors })
+}
+
+fn body(source: &Arc<Source>) -> Result<Body, Diagnostics> {
+    if source.text.trim_start_matches(' ').starts_with('{') { json::body(source) } else { hcl::parse(source) }
+}
+
+/// The names of the variables that a job file declares; none of a file that can't be read.
+pub fn declared(source: &Arc<Source>) -> BTreeSet<String> {
+    let Ok(body) = body(source) else { return BTreeSet::new() };
+    let labels = body.blocks("variable").filter_map(|block| block.labels.first());
+    let short =
+        body.blocks("variables").flat_map(|block| block.body.attributes()).map(|attribute| &attribute.name);
+    labels.chain(short).map(|name| name.text.clone()).collect()
+}
+
+/// Where a job file says what its job depends on; nowhere in JSON.
+pub fn place_of_depends_on(source: &Arc<Source>) -> Option<Span> {
+    let body = hcl::parse(source).ok()?;
+    let job = &body.blocks("job").next()?.body;
+    let from_block = job.blocks("meta").find_map(|meta| Some(&meta.body.attribute("depends_on")?.expr));
+    let expr = from_block.or_else(|| Some(&job.attribute("meta")?.expr))?;
+    Some(expr.span.clone())
 }
 
 fn missing_job(source: &Arc<Source>) -> Diagnostic {

@@ -28,6 +28,7 @@ mod hooks;
 mod job;
 mod json;
 mod normal;
+mod print;
 mod scalar;
 mod schema;
 #[cfg(test)]
@@ -35,4 +36,5 @@ mod tests;
 mod variables;
 mod view;
 
-pub use job::{Inputs, Job, parse};
+pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
+pub use print::print;

@@ -86,11 +86,11 @@ fn inputs(environment: &Environment) -> Result<Inputs, StepError> {
     let variables = environment.child_variables();
     let given = variables.into_iter().filter(|(name, _)| name.starts_with("NOMAD_VAR_")).collect();
     Ok(Inputs {
-        variables: Vec::new(),
         var_files,
         shared: true,
         environment: given,
         root: environment.root().clone(),
+        ..Inputs::default()
     })
 }
 
