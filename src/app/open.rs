@@ -153,7 +153,10 @@ pub fn open(
     let sandbox = live.then(|| sandbox::read(&state_dir, &settings.name)).transpose()?;
     let clock = sandbox.as_ref().map_or_else(Clock::real, |file| file.clock.clock());
     let children = process::environment(&shell, &settings.inherit, &BTreeMap::new());
-    let named = |(name, _): &(&String, &String)| process::is_named(&settings.inherit, name);
+    let substituted = settings.nomad.iter().flat_map(|nomad| &nomad.envsubst).collect::<Vec<_>>();
+    let named = |(name, _): &(&String, &String)| {
+        process::is_named(&settings.inherit, name) || substituted.contains(name)
+    };
     let mut variables: BTreeMap<String, String> =
         shell.iter().filter(named).map(|(name, value)| (name.clone(), value.clone())).collect();
     env_file::collect(&variables, &secrets);

@@ -226,8 +226,7 @@ async fn bring_up(environment: &Arc<Environment>, clock: &Clock) -> Result<(), F
     let failed =
         |error: &dyn std::error::Error| Failure::error(format!("the simulated services: {}", chain(error)));
     let client = environment.nomad().await.map_err(|error| failed(&error))?;
-    let inputs =
-        jobspec::Inputs { shared: true, root: environment.root().clone(), ..jobspec::Inputs::default() };
+    let inputs = crate::step::job_inputs(environment).map_err(|error| failed(&error))?;
     let pattern = format!(
         "{}/nomad-jobs/*.nomad.hcl",
         glob::Pattern::escape(&environment.root().display().to_string())

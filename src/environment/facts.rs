@@ -27,7 +27,7 @@ pub struct Parts {
     pub clock: Clock,
     pub secrets: Secrets,
     pub functions: Arc<Functions>,
-    /// Of the env file, and what `inherit` names of the shell.
+    /// Of the env file, and what `inherit` and `envsubst` name of the shell.
     pub variables: BTreeMap<String, String>,
     /// Everything of the shell's that children may have, credentials left out.
     pub shell: BTreeMap<String, String>,

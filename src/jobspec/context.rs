@@ -5,7 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::base::{Diagnostic, Span};
-use crate::hcl::{Functions, MAX_WORK, Root, Scope, Value};
+use crate::hcl::{Expr, Functions, MAX_WORK, Root, Scope, Value};
+use crate::jobspec::trail::Trail;
 
 /// The whole file's names.
 pub struct Names {
@@ -20,19 +21,32 @@ pub struct Names {
 #[derive(Clone)]
 pub struct Context<'a> {
     names: &'a Names,
-    iteration: Option<Rc<Iteration>>,
+    iteration: Option<Rc<Iteration<'a>>>,
+    trail: Option<&'a Trail<'a>>,
 }
 
 /// One turn of a `dynamic` block, and those around it.
-struct Iteration {
+struct Iteration<'a> {
     name: String,
     value: Value,
-    outer: Option<Rc<Iteration>>,
+    /// The `for_each` that it is a turn of.
+    #[expect(dead_code, reason = "edits follow it")]
+    each: &'a Expr,
+    outer: Option<Rc<Iteration<'a>>>,
 }
 
 impl<'a> Context<'a> {
     pub fn new(names: &'a Names) -> Self {
-        Self { names, iteration: None }
+        Self { names, iteration: None, trail: None }
+    }
+
+    /// Names that also keep what the job is made of.
+    pub fn tracked(names: &'a Names, trail: &'a Trail<'a>) -> Self {
+        Self { names, iteration: None, trail: Some(trail) }
+    }
+
+    pub fn trail(&self) -> Option<&'a Trail<'a>> {
+        self.trail
     }
 
     /// Counts the work of filling one struct; the error says that it was too much.
@@ -46,10 +60,10 @@ impl<'a> Context<'a> {
     }
 
     /// The names within one turn: `name.key` and `name.value` besides those here.
-    pub fn turn(&self, name: &str, key: Value, value: Value) -> Self {
+    pub fn turn(&self, name: &str, key: Value, value: Value, each: &'a Expr) -> Self {
         let value = Value::Object([("key".to_owned(), key), ("value".to_owned(), value)].into());
-        let iteration = Iteration { name: name.to_owned(), value, outer: self.iteration.clone() };
-        Self { names: self.names, iteration: Some(Rc::new(iteration)) }
+        let iteration = Iteration { name: name.to_owned(), value, each, outer: self.iteration.clone() };
+        Self { names: self.names, iteration: Some(Rc::new(iteration)), trail: self.trail }
     }
 }
 

@@ -22,19 +22,26 @@
 mod context;
 mod decode;
 mod dynamic;
+mod envsubst;
 mod files;
 mod free;
 mod hooks;
 mod job;
 mod json;
 mod normal;
+mod path;
+mod places;
 mod print;
 mod scalar;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod variables;
 mod view;
 
+pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
+pub use path::{Path, PathError};
+pub use places::{Places, places};
 pub use print::print;

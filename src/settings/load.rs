@@ -38,6 +38,7 @@ const NOMAD: BlockRule = block(
         known("namespace", Type::String),
         known("region", Type::String),
         known("var_files", Type::Strings),
+        known("envsubst", Type::Strings),
     ],
     &[],
 );
@@ -191,8 +192,25 @@ impl Loader<'_> {
             namespace: self.reader.string(body, "namespace"),
             region: self.reader.string(body, "region"),
             var_files: self.files(body, "var_files"),
+            envsubst: self.variable_names(body, "envsubst"),
             span: block.kind.span.clone(),
         }
+    }
+
+    /// Names of environment variables, without a `$`.
+    fn variable_names(&mut self, body: &Body, name: &str) -> Vec<String> {
+        let Some(names) = self.reader.strings(body, name) else { return Vec::new() };
+        let Some(attribute) = body.attribute(name) else { return Vec::new() };
+        let items = list_items(&attribute.expr).unwrap_or_default();
+        for (i, name) in names.iter().enumerate() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
+                let span = items.get(i).map_or(&attribute.expr.span, |item| &item.span);
+                let help = "write the name alone, as in IMAGE_TAG".to_owned();
+                self.reader.error(format!("'{name}' can't name an environment variable"), span, Some(help));
+            }
+        }
+        names
     }
 
     /// Paths with the place that names each, so that a missing one can be pointed at.

@@ -68,6 +68,8 @@ pub struct NomadSettings {
     pub namespace: Option<String>,
     pub region: Option<String>,
     pub var_files: Vec<(PathBuf, Span)>,
+    /// Variables of the environment that are put into job files before they are read.
+    pub envsubst: Vec<String>,
     pub span: Span,
 }
 

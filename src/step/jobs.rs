@@ -47,7 +47,7 @@ pub(super) fn fingerprint(job: &Value) -> String {
 pub(super) fn read_jobs(environment: &Environment, patterns: &[String]) -> Result<Vec<Job>, StepError> {
     let mut problems = Diagnostics::default();
     let mut jobs: Vec<Job> = Vec::new();
-    let inputs = inputs(environment)?;
+    let inputs = job_inputs(environment)?;
     for path in job_files(environment, patterns)? {
         let name = path.strip_prefix(environment.root()).unwrap_or(&path).display().to_string();
         let text = match std::fs::read_to_string(&path) {
@@ -73,7 +73,9 @@ pub(super) fn read_jobs(environment: &Environment, patterns: &[String]) -> Resul
     problems.into_result(jobs).map_err(StepError::from)
 }
 
-fn inputs(environment: &Environment) -> Result<Inputs, StepError> {
+/// What the environment's job files are read with. A rehearsal, which knows no variables, puts a
+/// stand-in in the places of those that job files want.
+pub fn job_inputs(environment: &Environment) -> Result<Inputs, StepError> {
     let mut var_files = Vec::new();
     let settings = environment.settings().nomad.as_ref();
     for (path, span) in settings.map(|nomad| nomad.var_files.as_slice()).unwrap_or_default() {
@@ -83,12 +85,19 @@ fn inputs(environment: &Environment) -> Result<Inputs, StepError> {
         })?;
         var_files.push(Source::new(path.display().to_string(), text));
     }
-    let variables = environment.child_variables();
-    let given = variables.into_iter().filter(|(name, _)| name.starts_with("NOMAD_VAR_")).collect();
+    let envsubst = settings.map(|nomad| nomad.envsubst.clone()).unwrap_or_default();
+    let mut given = environment.child_variables();
+    given.retain(|name, _| name.starts_with("NOMAD_VAR_") || envsubst.contains(name));
+    if environment.is_rehearsal() {
+        for name in &envsubst {
+            given.entry(name.clone()).or_insert_with(|| jobspec::UNKNOWN.to_owned());
+        }
+    }
     Ok(Inputs {
         var_files,
         shared: true,
         environment: given,
+        envsubst,
         root: environment.root().clone(),
         ..Inputs::default()
     })

@@ -39,11 +39,12 @@ impl JobOptions {
         })?;
         let project = || settings::find_root(&dir).unwrap_or_else(|| dir.clone());
         let root = if self.outside { PathBuf::from("/") } else { project() };
-        let mut var_files = Vec::new();
+        let (mut var_files, mut envsubst) = (Vec::new(), Vec::new());
         if self.place.environment.is_some() {
             let project = open::project(&self.place)?;
             let environment = open::choose(&project, &self.place)?;
             secrets::collect_all(&project.root, environment, &self.place.secrets)?;
+            envsubst = environment.nomad.as_ref().map(|nomad| nomad.envsubst.clone()).unwrap_or_default();
             for (path, span) in environment.nomad.iter().flat_map(|nomad| &nomad.var_files) {
                 var_files.push(secrets::read(&project.root, path, span)?);
             }
@@ -58,6 +59,7 @@ impl JobOptions {
             var_files,
             shared,
             environment: process::shell(),
+            envsubst,
             root,
             dir,
         })
