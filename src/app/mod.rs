@@ -14,10 +14,11 @@ mod secrets;
 mod status;
 mod validate;
 
+pub use crate::step::{OnFailure, Only, ServiceChange, Wanted};
 pub use downtime::{Known, last_stop};
 pub use failure::{Code, Failure};
 pub use open::{Access, Opened, Options, choose, open, project};
-pub use patch::patch_plan;
+pub use patch::{PatchFile, patch_file, patch_plan};
 pub use plans::{Chosen, by_name, by_operation, files as plan_files, inputs_of};
 pub use rehearse::{Rehearsal, Rehearsed, rehearse};
 pub use runs::{

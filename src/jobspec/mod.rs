@@ -37,4 +37,4 @@ mod variables;
 mod view;
 
 pub use job::{Inputs, Job, parse};
-pub use path::{Path, PathError};
+pub use path::{Change, Path, PathError};

@@ -19,6 +19,7 @@ mod read;
 mod reference;
 mod stopping;
 mod submission;
+mod surely;
 mod types;
 mod verdict;
 mod write;
@@ -27,13 +28,15 @@ pub use client::{Access, Client};
 pub use diff::{DiffLine, Sign, canonical, diff_lines, is_unchanged};
 pub use error::NomadError;
 pub use events::{FailedAllocation, TaskReport};
-pub use facts::{is_stopped, job_id, job_modify_index, job_version, version_tag};
+pub use facts::{
+    depends_on, is_idle, is_stopped, job_id, job_modify_index, job_version, specification, version_tag,
+};
 pub use follow::{BatchGoal, CLOSING, FollowOptions, follow};
 pub use health::{GroupHealth, JobHealth, JobState, TaskImage, health_of};
 pub use image::{EditError, ImageChange, Selector, set_image, task_images};
 pub use placement::PlacementFailure;
 pub use read::{Indexed, MINIMUM_VERSION, Readiness};
-pub use reference::Reference;
+pub use reference::{Reference, flaw as image_flaw};
 pub use stopping::{Stopped, follow_stop};
 pub use types::{
     Allocation, Deployment, DeploymentGroup, DeploymentStatus, Evaluation, JobStub, Node, TaskEvent,

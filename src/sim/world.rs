@@ -219,6 +219,11 @@ impl World {
         self.locked(|state| state.faults.push(fault));
     }
 
+    /// The faults that no request has met yet.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.locked(|state| state.faults.clone())
+    }
+
     pub(super) fn take_fault(&self, path: &str) -> Option<FaultKind> {
         self.locked(|state| {
             let fault = state.faults.iter_mut().find(|f| f.times > 0 && path.starts_with(&f.path))?;
