@@ -4,8 +4,8 @@
 mod downtime;
 mod drift;
 mod failure;
-mod job_files;
 mod job;
+mod job_files;
 mod latch;
 mod open;
 mod patch;
@@ -14,11 +14,13 @@ mod previews;
 mod rehearse;
 mod runs;
 mod sandbox;
+mod save;
 mod secrets;
 mod status;
 mod validate;
 
 pub use crate::lasting::{Drift, Drifted, How};
+pub use crate::step::{OnFailure, Only, ServiceChange, Wanted};
 pub use downtime::{Known, last_stop};
 pub use drift::drift;
 pub use failure::{Code, Failure};
@@ -28,7 +30,7 @@ pub use job::{
 };
 pub use latch::ways_out;
 pub use open::{Access, Opened, Options, choose, open, project};
-pub use patch::patch_plan;
+pub use patch::{PatchFile, patch_file, patch_plan};
 pub use plans::{Chosen, by_name, by_operation, files as plan_files, inputs_of};
 pub use rehearse::{Rehearsal, Rehearsed, rehearse};
 pub use runs::{
@@ -36,5 +38,6 @@ pub use runs::{
     start_made,
 };
 pub use sandbox::SandboxPlace;
+pub use save::{Saving, drift_to_save, drop_patches, to_save};
 pub use status::{JobRow, Status, status};
 pub use validate::{Checked, validate};

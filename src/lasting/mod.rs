@@ -11,6 +11,7 @@ mod git;
 mod ledger;
 mod replace;
 mod submission;
+mod taken;
 mod unsaved;
 mod writeback;
 
@@ -21,5 +22,6 @@ pub use git::{Branch, Entry, Git, GitError};
 pub use ledger::{Change, ledger};
 pub use replace::{ReplaceError, Replacement};
 pub use submission::submission;
+pub use taken::{Taken, taken};
 pub use unsaved::{Unsaved, Why, unsaved};
 pub use writeback::{Asked, WriteBack};
