@@ -1,7 +1,7 @@
 //! Which values of a running job its file doesn't have.
 //!
-//! Judged by the server: of all values at which the two differ, those are taken without which its plan
-//! would still show a difference. What a file leaves out and the server fills in stays left out.
+//! Judged by the server: of all values at which the two differ, those are taken that take a difference out
+//! of its plan. What a file leaves out and the server fills in, or has elsewhere, stays as it is.
 
 use std::collections::BTreeMap;
 
@@ -25,44 +25,35 @@ pub async fn taken(client: &Client, written: &Value, running: &Value) -> Result<
         Path::every(job).into_iter().map(|(path, value)| (path.to_string(), (path, value.clone()))).collect()
     };
     let (file, live) = (all(written), all(running));
-    let mut sure = Vec::new();
-    let mut perhaps = Vec::new();
+    let mut candidates = Vec::new();
     for (name, (path, value)) in &file {
         match live.get(name) {
             Some((_, now)) if now == value => {}
-            Some((_, now)) => sure.push((path.clone(), now.clone())),
-            // A name that was taken out of a map; of a field the server always has one.
-            None => sure.push((path.clone(), path.get(running).cloned().unwrap_or_default())),
+            Some((_, now)) => candidates.push((path, now.clone())),
+            // A name that was taken out of a map; of a field the server always has a value.
+            None => candidates.push((path, path.get(running).cloned().unwrap_or_default())),
         }
     }
     for (name, (path, value)) in &live {
         if !file.contains_key(name) {
-            perhaps.push((path.clone(), value.clone()));
+            candidates.push((path, value.clone()));
         }
     }
     let mut job = written.clone();
     let mut found = Taken::default();
-    for (path, value) in sure {
-        if path.set(&mut job, &value).is_ok() {
-            found.values.push((path, value));
-        }
-    }
     let mut open = client.plan(&job).await?;
-    for (path, value) in perhaps {
+    for (path, value) in candidates {
         if is_unchanged(&open.diff) {
             break;
         }
-        if !is_named(&path, &open.diff) {
-            continue;
-        }
         let mut tried = job.clone();
-        if path.set(&mut tried, &value).is_err() {
+        if !is_named(path, &open.diff) || path.set(&mut tried, &value).is_err() {
             continue;
         }
         let now = client.plan(&tried).await?;
         if diff_lines(&now.diff).len() < diff_lines(&open.diff).len() {
             (job, open) = (tried, now);
-            found.values.push((path, value));
+            found.values.push((path.clone(), value));
         }
     }
     if !is_unchanged(&open.diff) {

@@ -26,7 +26,7 @@ fn a_literal_is_written_once_it_is_healthy() {
 
     let out = site.patch(&["image", "api=hot"]).code(0);
     // Shown before the approval, with its place.
-    let shown = out.place("jobs/api.nomad.hcl:12: image = \"registry.example.com/api:1\" # what it runs");
+    let shown = out.place("jobs/api.nomad.hcl:14: image = \"registry.example.com/api:1\" # what it runs");
     assert!(shown < out.place("Approved by") && out.place("healthy") < out.place("written to"), "{out}");
     assert_eq!(site.image("api"), "registry.example.com/api:hot");
     let (old, new) = (
@@ -181,7 +181,7 @@ fn what_no_edit_can_write_is_said_and_done_live() {
     site.start().code(0);
     let out = site.patch(&["image", "api=registry.example.com/api:hot"]).code(0);
     assert!(out.place("this won't last: ") < out.place("Approved by"), "{out}");
-    out.says("jobs/api.nomad.hcl:12:").says("unsaved patch: api group.api.task.api.config.image");
+    out.says("jobs/api.nomad.hcl:14:").says("unsaved patch: api group.api.task.api.config.image");
     assert_eq!(site.image("api"), "registry.example.com/api:hot");
     site.patch(&["save"]).code(3).says("which no edit can turn round");
 }
