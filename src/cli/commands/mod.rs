@@ -2,12 +2,14 @@
 
 pub mod demo;
 pub mod patch;
+pub mod preflight;
 pub mod preview;
 pub mod rehearse;
 pub mod resume;
 pub mod run;
 pub mod runs;
 pub mod sandbox;
+pub mod service;
 pub mod show;
 pub mod status;
 pub mod updown;
