@@ -187,7 +187,12 @@ pub(super) async fn healthy(
         Ok(verdict) => Err(unhealthy(&registered.job_id, &back_now(cx, client, verdict).await)),
         Err(error) => {
             let failed = refused(error);
-            Err(StepError { touched: Touched::Unknown, ..failed })
+            let message = format!(
+                "'{}' is registered, but what becomes of it can't be seen: {}",
+                text::one_line(&registered.job_id),
+                failed.message
+            );
+            Err(StepError { message, touched: Touched::Unknown, ..failed })
         }
     }
 }
