@@ -71,6 +71,10 @@ fn every_request_of_a_patch_fares_badly_once() {
         assert_eq!(class, scenario.usual, "{} without a fault: {why}\n{:#?}", scenario.name, usual.told);
         for request in 0..usual.requests.len() {
             for fault in 0..faults.len() {
+                // Two jobs are asked about alike: every other fault will do for each of their requests.
+                if scenario.jobs.len() > 1 && (request + fault) % 2 == 1 {
+                    continue;
+                }
                 let seed = u64::try_from(number * 1_000_000 + request * 100 + fault).unwrap();
                 jobs.push(Job { scenario: number, fault, request, seed });
             }
