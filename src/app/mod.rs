@@ -2,7 +2,9 @@
 //! there to runs, rehearsals and what is known of them.
 
 mod downtime;
+mod drift;
 mod failure;
+mod job_files;
 mod open;
 mod patch;
 mod plans;
@@ -14,7 +16,9 @@ mod secrets;
 mod status;
 mod validate;
 
+pub use crate::lasting::{Drift, Drifted, How};
 pub use downtime::{Known, last_stop};
+pub use drift::drift;
 pub use failure::{Code, Failure};
 pub use open::{Access, Opened, Options, choose, open, project};
 pub use patch::patch_plan;

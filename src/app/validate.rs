@@ -211,18 +211,26 @@ fn plan_file(source: &Arc<Source>) -> Result<(), Diagnostics> {
 fn job_file(root: &Path, source: &Arc<Source>, jobs: &mut Vec<jobspec::Job>) -> Result<(), Diagnostics> {
     let mut problems = Diagnostics::default();
     let mut read = None;
-    for var_files in variables(root) {
+    for NomadInputs { var_files, envsubst } in inputs(root) {
+        let unknown = envsubst.iter().map(|name| (name.clone(), jobspec::UNKNOWN.to_owned()));
         let inputs = jobspec::Inputs {
             variables: Vec::new(),
             var_files,
             shared: true,
-            environment: BTreeMap::new(),
+            environment: unknown.collect(),
+            envsubst,
             root: root.to_owned(),
         };
-        let found = match jobspec::parse(source, &inputs) {
-            Ok(job) => read.insert(job).warnings.clone(),
-            Err(found) => found,
-        };
+        let found = jobspec::substituted(source, &inputs).map_or_else(
+            |found| found,
+            |text| {
+                let told = match jobspec::parse(&text, &inputs) {
+                    Ok(job) => read.insert(job).warnings.clone(),
+                    Err(found) => found,
+                };
+                known(told, &text)
+            },
+        );
         // What is wrong with every environment's values is told once.
         problems.extend(Diagnostics(found.0.into_iter().filter(|one| !problems.0.contains(one)).collect()));
     }
@@ -230,22 +238,42 @@ fn job_file(root: &Path, source: &Arc<Source>, jobs: &mut Vec<jobspec::Job>) -> 
     if problems.0.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// The var files that job files are read with: each environment's, or none.
-fn variables(root: &Path) -> Vec<Vec<Arc<Source>>> {
+/// What holds whatever the variables of the environment turn out to be, which only an opened
+/// environment has.
+fn known(found: Diagnostics, text: &Source) -> Diagnostics {
+    let Some(file) = text.original() else { return found };
+    let about_unknown = |one: &Diagnostic| {
+        one.span.as_ref().is_some_and(|span| Arc::ptr_eq(&span.source, file) && text.replaces(&span.range))
+    };
+    Diagnostics(found.0.into_iter().filter(|one| !about_unknown(one)).collect())
+}
+
+/// What an environment's settings say that its job files are read with.
+#[derive(Default)]
+struct NomadInputs {
+    var_files: Vec<Arc<Source>>,
+    envsubst: Vec<String>,
+}
+
+/// Each environment's inputs, or none.
+fn inputs(root: &Path) -> Vec<NomadInputs> {
     let project = settings::read(root, &settings::unknown_roots(scope()));
     let environments = project.map(|project| project.environments).unwrap_or_default();
-    let mut sets: Vec<Vec<Arc<Source>>> = Vec::new();
+    let mut all: Vec<NomadInputs> = Vec::new();
     for nomad in environments.iter().filter_map(|environment| environment.nomad.as_ref()) {
         let read = nomad.var_files.iter().filter_map(|(path, span)| secrets::read(root, path, span).ok());
-        let set: Vec<Arc<Source>> = read.collect();
-        let same = |other: &Vec<Arc<Source>>| {
-            other.iter().map(|file| &file.name).eq(set.iter().map(|file| &file.name))
+        let new = NomadInputs { var_files: read.collect(), envsubst: nomad.envsubst.clone() };
+        let same = |other: &NomadInputs| {
+            let names = |inputs: &NomadInputs| -> Vec<String> {
+                inputs.var_files.iter().map(|file| file.name.clone()).collect()
+            };
+            names(other) == names(&new) && other.envsubst == new.envsubst
         };
-        if !sets.iter().any(same) {
-            sets.push(set);
+        if !all.iter().any(same) {
+            all.push(new);
         }
     }
-    if sets.is_empty() { vec![Vec::new()] } else { sets }
+    if all.is_empty() { vec![NomadInputs::default()] } else { all }
 }
 
 /// Jobs that wait for one another, or for what no file holds.

@@ -153,6 +153,17 @@ impl Client {
         Ok(Some(answer.eval_id).filter(|id| !id.is_empty()))
     }
 
+    /// Has an allocation's running tasks end and start again on its node. Answered once that has begun; health
+    /// is another matter ([`super::follow_restart`]).
+    pub async fn restart_allocation(&self, id: &str) -> Result<(), NomadError> {
+        let what = format!("restarting allocation {}", shown(id));
+        let path = format!("/v1/client/allocation/{}/restart", escape(id));
+        // Of a task with shutdown_delay the node answers only after that.
+        let call =
+            Call { timeout: std::time::Duration::from_secs(600), ..Call::write(Method::PUT, path, what) };
+        self.write(&call.body(object!({ "TaskName": "", "AllTasks": false }))).await.map(drop)
+    }
+
     /// Ends a deployment by one request; see [`Self::fail_deployment`].
     pub(super) async fn fail_deployment_once(&self, id: &str) -> Result<Option<u64>, NomadError> {
         let what = format!("failing deployment {}", shown(id));

@@ -219,6 +219,18 @@ impl World {
         self.locked(|state| state.faults.push(fault));
     }
 
+    /// Has an allocation not get well any more once it is restarted. Whether there is one of that id.
+    pub fn ail(&self, allocation: &str) -> bool {
+        let known = self.cluster(|cluster| {
+            let known = cluster.allocations.contains_key(allocation);
+            if known {
+                cluster.ailing.insert(allocation.to_owned());
+            }
+            known
+        });
+        known.unwrap_or_default()
+    }
+
     pub(super) fn take_fault(&self, path: &str) -> Option<FaultKind> {
         self.locked(|state| {
             let mut due = None;
