@@ -1,4 +1,4 @@
-//! What the Nomad steps share: reading job files, showing a server's diff, following a registration.
+//! What the Nomad steps share: showing a server's diff, following a registration.
 
 use std::sync::Arc;
 use std::time::Duration;

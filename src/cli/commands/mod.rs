@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod drift;
+pub mod job;
 pub mod patch;
 pub mod preview;
 pub mod rehearse;
