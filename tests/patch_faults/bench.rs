@@ -231,6 +231,8 @@ async fn patch(
         last_stop: None,
         recorded: BTreeMap::new(),
         rehearsal: true,
+        job_files: Vec::new(),
+        siblings: Vec::new(),
     }));
     let told = Arc::new(Mutex::new(Vec::new()));
     let listener = Arc::clone(&told);
