@@ -4,8 +4,8 @@
 //! Jobs are untyped JSON from end to end: what a newer server adds to a job survives a change. What
 //! is only read (deployments, allocations, evaluations) is typed, and tolerates missing and null fields.
 
-mod again;
 mod advice;
+mod again;
 mod capacity;
 mod client;
 mod diff;
