@@ -134,7 +134,12 @@ pub(super) async fn healthy(
         }
         Err(error) => {
             let failed = refused(error);
-            Err(StepError { touched: Touched::Unknown, ..failed })
+            let message = format!(
+                "'{}' is registered, but what becomes of it can't be seen: {}",
+                text::one_line(&registered.job_id),
+                failed.message
+            );
+            Err(StepError { message, touched: Touched::Unknown, ..failed })
         }
     }
 }
