@@ -41,8 +41,8 @@ mod trail;
 mod variables;
 mod view;
 
-pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
 pub use check::check;
+pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
 pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, parse};
 pub use path::{Path, PathError};
