@@ -248,7 +248,7 @@ fn what_can_t_be_read_is_told() {
     folder.run(&["validate"]).code(1);
     if !nix::unistd::geteuid().is_root() {
         let closed = folder.write("closed.nomad.hcl", "");
-        fs::set_permissions(closed, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(closed, fs::Permissions::from_mode(0o000)).unwrap();
         folder.run(&["validate", "closed.nomad.hcl"]).code(1).says("Permission denied");
     }
 }
