@@ -5,6 +5,7 @@
 //! limit, or touches the network; files are read only by functions that a dialect adds. Does not:
 //! keep refinements of unknown values, nor marks.
 
+pub mod edit;
 mod eval;
 mod fmt;
 mod functions;
@@ -14,6 +15,7 @@ mod references;
 mod relocate;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 mod tree;
 mod value;
 mod varfile;
@@ -28,4 +30,4 @@ pub use tree::{
     Step, Unary,
 };
 pub use value::{Number, Type, TypeRules, Value, convert, go_duration, unify};
-pub use varfile::{constants, var_file};
+pub use varfile::{constants, var_file, var_file_body};

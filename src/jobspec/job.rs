@@ -61,7 +61,7 @@ impl Job {
 pub fn parse(source: &Arc<Source>, inputs: &Inputs) -> Result<Job, Diagnostics> {
     let source = &envsubst::substituted(source, inputs)?;
     let body = body(source)?;
-    let names = names(&body, inputs)?;
+    let names = names(&body, inputs, &mut |_, _| ())?;
     let (json, warnings) = assemble(job_block(&body)?, &Context::new(&names))?;
     Ok(Job { json, source: Arc::clone(source), warnings })
 }
@@ -78,10 +78,14 @@ pub fn body(source: &Arc<Source>) -> Result<Body, Diagnostics> {
     errors.into_result(body)
 }
 
-/// The values of its variables and locals.
-pub fn names(body: &Body, inputs: &Inputs) -> Result<Names, Diagnostics> {
+/// The values of its variables and locals; `set_at` hears where each variable was set.
+pub fn names(
+    body: &Body,
+    inputs: &Inputs,
+    set_at: &mut dyn FnMut(&str, &Span),
+) -> Result<Names, Diagnostics> {
     let mut errors = Diagnostics::default();
-    let variables = variables::variables(body, inputs, &files::pure(), &mut errors);
+    let variables = variables::variables(body, inputs, &files::pure(), set_at, &mut errors);
     let home = inputs.environment.get("HOME").map(String::as_str);
     let names = Names {
         variables,

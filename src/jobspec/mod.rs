@@ -19,9 +19,11 @@
 //!   is kept as text is cut from the file at the offset it would have without escapes.
 //! - `reverse` is a function of text, as `strrev` is; `length` takes no text and no object.
 
+mod check;
 mod context;
 mod decode;
 mod dynamic;
+mod edit;
 mod envsubst;
 mod files;
 mod free;
@@ -40,6 +42,8 @@ mod trail;
 mod variables;
 mod view;
 
+pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
+pub use check::check;
 pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
 pub use path::{Path, PathError};

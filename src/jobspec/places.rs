@@ -38,7 +38,7 @@ impl Places {
 pub fn places(source: &Arc<Source>, inputs: &Inputs) -> Result<Places, Diagnostics> {
     let source = &envsubst::substituted(source, inputs)?;
     let body = job::body(source)?;
-    let names = job::names(&body, inputs)?;
+    let names = job::names(&body, inputs, &mut |_, _| ())?;
     let trail = Trail::default();
     let block = job::job_block(&body)?;
     let (mut json, _) = job::assemble(block, &Context::tracked(&names, &trail))?;
@@ -163,7 +163,7 @@ pub fn key_of(of: &'static Struct, name: &str) -> Option<&'static str> {
 }
 
 /// The order in which the words of a block set one field: the last of them counts.
-fn precedence(of: &'static Struct, name: &str) -> usize {
+pub fn precedence(of: &'static Struct, name: &str) -> usize {
     const LATER: [&str; 9] = [
         "version",
         "semver",

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
-use crate::hcl::Ident;
+use crate::base::Span;
+use crate::hcl::{Attribute, Body, Expr, Ident};
 use crate::jobspec::schema::Struct;
 use crate::jobspec::view::View;
 
@@ -37,6 +38,37 @@ pub struct Site<'a> {
 #[derive(Default)]
 pub struct Trail<'a> {
     sites: RefCell<Vec<Site<'a>>>,
+    pub locals: BTreeMap<&'a str, &'a Expr>,
+    pub variables: BTreeMap<String, Given<'a>>,
+}
+
+/// What set a variable.
+pub enum Given<'a> {
+    Default(&'a Expr),
+    File(&'a Expr),
+    /// `-var NAME` or `NOMAD_VAR_NAME`.
+    Outside(String),
+}
+
+impl<'a> Given<'a> {
+    fn at(place: &Span, body: &'a Body, files: &'a [Body]) -> Self {
+        let is_in = |body: &Body| std::sync::Arc::ptr_eq(&body.span.source, &place.source);
+        if let Some(file) = files.iter().find(|file| is_in(file)) {
+            let covers = |attribute: &&Attribute| attribute.span == *place;
+            if let Some(attribute) = file.attributes().find(covers) {
+                return Self::File(&attribute.expr);
+            }
+        }
+        if is_in(body) {
+            let mut defaults = body.blocks("variable").filter_map(|block| block.body.attribute("default"));
+            let mut short = body.blocks("variables").flat_map(|block| block.body.attributes());
+            let covers = |attribute: &&Attribute| attribute.expr.span.range == place.range;
+            if let Some(attribute) = defaults.find(covers).or_else(|| short.find(covers)) {
+                return Self::Default(&attribute.expr);
+            }
+        }
+        Self::Outside(place.source.name.clone())
+    }
 }
 
 /// Notes which block filled `object`.
@@ -49,6 +81,20 @@ pub fn mark(object: &mut Map<String, Json>, holds: Holds, labels: &[Ident], view
 }
 
 impl<'a> Trail<'a> {
+    /// The trail of a job file; `set` tells where its variables were set, `files` are its var files.
+    pub fn new(body: &'a Body, files: &'a [Body], set: &BTreeMap<String, Span>) -> Self {
+        let mut trail = Self::default();
+        for block in body.blocks("locals") {
+            for attribute in block.body.attributes() {
+                trail.locals.insert(&attribute.name.text, &attribute.expr);
+            }
+        }
+        for (name, place) in set {
+            trail.variables.insert(name.clone(), Given::at(place, body, files));
+        }
+        trail
+    }
+
     /// Takes the marks out of a finished job: the sites of its objects, by JSON pointer. A block that
     /// counts for several tasks stands at each of them.
     pub fn collect(&self, json: &mut Json) -> BTreeMap<String, Site<'a>> {

@@ -155,6 +155,17 @@ impl Client {
         Ok(Some(answer.eval_id).filter(|id| !id.is_empty()))
     }
 
+    /// Has an allocation's running tasks end and start again on its node. Answered once that has begun; health
+    /// is another matter ([`super::follow_restart`]).
+    pub async fn restart_allocation(&self, id: &str) -> Result<(), NomadError> {
+        let what = format!("restarting allocation {}", shown(id));
+        let path = format!("/v1/client/allocation/{}/restart", escape(id));
+        // Of a task with shutdown_delay the node answers only after that.
+        let call =
+            Call { timeout: std::time::Duration::from_secs(600), ..Call::write(Method::PUT, path, what) };
+        self.write(&call.body(object!({ "TaskName": "", "AllTasks": false }))).await.map(drop)
+    }
+
     /// Ends a running deployment as failed; with auto-revert the server goes back to the last good
     /// version. The version it goes back to, where the server names one.
     pub async fn fail_deployment(&self, id: &str) -> Result<Option<u64>, NomadError> {

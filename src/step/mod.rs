@@ -13,5 +13,4 @@ mod statement;
 mod terraform;
 
 pub use build::{Inputs, build};
-pub use jobs::job_inputs;
 pub use nomad_patch::Patch;

@@ -1,6 +1,7 @@
 //! One command a file: its arguments, whose comment is its help, then what it does.
 
 pub mod demo;
+pub mod drift;
 pub mod job;
 pub mod patch;
 pub mod preview;

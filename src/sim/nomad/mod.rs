@@ -2,6 +2,7 @@
 
 mod admission;
 mod canonical;
+mod checks;
 mod client;
 mod cluster;
 mod deployment;
