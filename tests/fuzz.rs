@@ -11,14 +11,16 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use blackstart::base::Source;
 use blackstart::hcl;
-use blackstart::jobspec::{self, Inputs};
+use blackstart::jobspec::{self, Inputs, Job, Wanted};
 use mutation::Mutator;
+use serde_json::{Value as Json, json};
 
 mod mutation;
 
@@ -64,6 +66,12 @@ fn through(text: &str, seen: &mut BTreeMap<&'static str, usize>) {
             let back: serde_json::Value = serde_json::from_str(&printed).expect("it is JSON");
             assert_eq!(back["Job"]["ID"], job.json["ID"]);
             places.expect("what can be read has places");
+            for diagnostic in jobspec::check(&job, &inputs).0 {
+                assert!(diagnostic.span.is_some(), "a place is missing: {diagnostic}");
+            }
+            if edited(&source, &inputs, &job) {
+                count("edited");
+            }
         }
         Err(found) => {
             count("refused");
@@ -74,6 +82,30 @@ fn through(text: &str, seen: &mut BTreeMap<&'static str, usize>) {
             }
         }
     }
+}
+
+/// Sets one value of the job anew; whether that took an edit of the file, which can then be read.
+fn edited(source: &Arc<Source>, inputs: &Inputs, job: &Job) -> bool {
+    let every = jobspec::Path::every(&job.json);
+    // Which one hangs on the text, so that the same number always does the same.
+    let Some((path, old)) = every.get(source.text.len() % every.len().max(1)) else { return false };
+    let again: jobspec::Path = path.to_string().parse().expect("a path reads back");
+    assert_eq!(again.get(&job.json), Some(*old), "{path}");
+    let new = match old {
+        Json::String(text) => json!(format!("{text}2")),
+        Json::Number(number) => json!(number.as_i64().unwrap_or(0).wrapping_add(1)),
+        Json::Bool(flag) => json!(!flag),
+        other => (*other).clone(),
+    };
+    let wanted = |value: &Json| [Wanted { path: path.clone(), value: value.clone() }];
+    let Ok(edits) = jobspec::edits(source, inputs, &wanted(&new)) else { return false };
+    if edits.edits.iter().any(|edit| edit.file != source.name) {
+        return false;
+    }
+    let there = Source::new("f.nomad.hcl", jobspec::apply(&source.text, &edits.edits));
+    let read = jobspec::parse(&there, inputs).expect("an edited file can be read");
+    assert_eq!(read.id().is_empty(), job.id().is_empty());
+    !edits.edits.is_empty()
 }
 
 #[test]

@@ -208,7 +208,10 @@ fn validate_says_so_where_all_is_right() {
     folder.write("a.nomad.hcl", job("a", ""));
     folder.write("crlf.nomad.hcl", job("b", "").replace('\n', "\r\n"));
     folder.write("bom.nomad.hcl", format!("\u{feff}{}", job("c", "")));
-    folder.write("d.nomad.json", "{\"job\": {\"d\": {}}}");
+    folder.write(
+        "d.nomad.json",
+        "{\"job\": {\"d\": {\"group\": {\"g\": {\"task\": {\"t\": {\"driver\": \"exec\"}}}}}}}",
+    );
     let right = folder.run(&["validate", "."]).code(0);
     assert_eq!(right.stdout, "4 job files checked, no error.\n", "{right}");
     folder.with_stdin(&["validate", "-"], job("s", "").as_bytes()).code(0);

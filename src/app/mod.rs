@@ -4,8 +4,8 @@
 mod downtime;
 mod drift;
 mod failure;
-mod job_files;
 mod job;
+mod job_files;
 mod latch;
 mod open;
 mod patch;

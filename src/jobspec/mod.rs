@@ -42,8 +42,8 @@ mod trail;
 mod variables;
 mod view;
 
-pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
 pub use check::check;
+pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
 pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
 pub use path::{Path, PathError};

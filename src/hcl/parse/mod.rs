@@ -8,7 +8,6 @@ mod template;
 
 pub use body::{MAX_SIZE, parse};
 pub use cursor::MAX_DEPTH;
-pub use cursor::{continues_name, starts_name};
-pub(in crate::hcl) use cursor::{Cursor, continues_name, starts_name};
+pub use cursor::{Cursor, continues_name, starts_name};
 pub use expr::parse_expression;
 pub use template::parse_template;
