@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::wait_until;
+use crate::common::{program, wait_until};
 use crate::site::{Site, job};
 
 /// When something happened to an allocation's task first, or last: nanoseconds of its node's clock.
@@ -78,6 +78,10 @@ pub fn several_at_a_time(site: &Site) {
 }
 
 pub fn a_check_must_succeed_after_the_restart(site: &Site) {
+    if site.is_real() && program("python3").is_none() {
+        println!("skipped: nothing here answers over HTTP without python3");
+        return;
+    }
     let mut web = job("web", 2);
     web["Update"]["HealthCheck"] = json!("checks");
     let group = &mut web["TaskGroups"][0];
@@ -115,8 +119,8 @@ pub fn a_check_must_succeed_after_the_restart(site: &Site) {
 
 pub fn a_job_that_somebody_changes_is_left_alone(site: &Site) {
     site.start(&job("web", 3));
-    let running = site.spawn("restart", &["service", "restart", "web", "--delay", "20s", "--yes"]);
-    running.until_says("waits 20s before the next");
+    let running = site.spawn("restart", &["service", "restart", "web", "--delay", "6s", "--yes"]);
+    running.until_says("waits 6s before the next");
     let mut changed = site.job("web");
     changed["Meta"] = json!({ "owner": "somebody else" });
     site.register(&changed);

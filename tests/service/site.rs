@@ -169,7 +169,7 @@ impl Site {
         job
     }
 
-    /// Removes every job.
+    /// Removes every job and every run's record.
     pub fn clear(&self) {
         for stub in self.get("/v1/jobs").as_array().unwrap() {
             let path = format!("/v1/job/{}?purge=true", stub["ID"].as_str().unwrap());
@@ -179,6 +179,9 @@ impl Site {
             self.get("/v1/allocations").as_array().unwrap().iter().all(|a| a["ClientStatus"] != "running")
         });
         let _ = std::fs::remove_file(self.ill());
+        if self.is_real() {
+            let _ = std::fs::remove_dir_all(self.fixture.state_root().join("cosims"));
+        }
         for folder in ["plans", "nomad-jobs"] {
             let folder = self.fixture.project().join(folder);
             let _ = std::fs::remove_dir_all(&folder);
