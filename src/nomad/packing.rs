@@ -152,8 +152,12 @@ mod tests {
 
     #[test]
     fn order_may_matter() {
-        let (asks, rooms) = ([ask("s", 500, 2), ask("l", 1000, 1)], [room("a", 1000), room("b", 1001)]);
+        let rooms = [room("a", 1000), room("b", 1001)];
+        let asks = [ask("s", 500, 1), ask("t", 500, 1), ask("l", 1000, 1)];
         assert_eq!(pack(&mut rooms.clone(), &asks), Ok(()));
+        // Two of one group are spread, and leave no room for the large one.
+        let asks = [ask("s", 500, 2), ask("l", 1000, 1)];
+        assert_eq!(pack(&mut rooms.clone(), &asks).unwrap_err().job, "l");
         let asks = [ask("s", 500, 1), ask("m", 600, 1), ask("l", 1000, 1)];
         let rooms = [room("a", 1000), room("b", 1150)];
         assert!(pack(&mut rooms.clone(), &asks).is_err());
