@@ -2,7 +2,11 @@
 //! there to runs, rehearsals and what is known of them.
 
 mod downtime;
+mod drift;
 mod failure;
+mod job;
+mod job_files;
+mod latch;
 mod made;
 mod open;
 mod patch;
@@ -17,8 +21,15 @@ mod service;
 mod status;
 mod validate;
 
+pub use crate::lasting::{Drift, Drifted, How};
 pub use downtime::{Known, last_stop};
+pub use drift::drift;
 pub use failure::{Code, Failure};
+pub use job::{
+    CheckedJobs, Formatted, JobDiff, JobGraph, JobNode, JobOptions, STDIN, Side, Wait, Why, check_jobs,
+    format_files, job_diff, job_graph, job_text, read_job,
+};
+pub use latch::ways_out;
 pub use open::{Access, Opened, Options, choose, open, project};
 pub use patch::patch_plan;
 pub use plans::{Chosen, by_name, by_operation, files as plan_files, inputs_of};

@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::{Failure, chain};
 use super::made::{self, list, quoted};
 use super::open::Opened;
-use super::plans::{self, Chosen};
-use crate::base::{Source, text};
+use super::plans::Chosen;
+use crate::base::text;
 use crate::environment::Environment;
-use crate::hcl::Value;
 use crate::jobspec::Job;
+use crate::lasting;
 use crate::nomad::{Client, NomadError, is_stopped};
-use crate::plan::{self, StepKind, levels};
-use crate::step;
+use crate::plan::levels;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +57,7 @@ pub async fn service_plan(
     let timeout = timeout.map(|timeout| ("timeout", seconds(timeout)));
     match verb {
         Verb::Start => {
-            let files = if needs_files(services, &known) { files(opened, &environment) } else { Vec::new() };
+            let files = if needs_files(services, &known) { jobs_of_files(&environment)? } else { Vec::new() };
             let ids = known.keys().cloned().chain(files.iter().map(|job| job.id().to_owned()));
             let jobs = meant(services, &ids.collect())?;
             let forgotten = files.iter().filter(|job| jobs.contains(&job.id().to_owned()));
@@ -194,32 +192,11 @@ fn needs_files(wanted: &[String], known: &BTreeMap<String, bool>) -> bool {
     wanted.iter().any(|name| !known.contains_key(name))
 }
 
-/// The job files that the environment's plans name, as far as that is known without running them. Files that
-/// can't be read are left out: what is wrong with them, `validate` says.
-fn files(opened: &Opened, environment: &Arc<Environment>) -> Vec<Job> {
-    let scope = opened.plan_scope(Value::Unknown, None);
-    let mut patterns: BTreeSet<String> = BTreeSet::new();
-    for path in plans::files(&opened.root) {
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
-        let Ok(found) = plan::load(&Source::new(path.display().to_string(), text), &scope) else { continue };
-        for plan in &found {
-            for (_, spec) in plan.steps().filter(|(_, spec)| spec.kind == StepKind::NomadJob) {
-                let value = spec.body.attribute("files").and_then(|files| files.expr.eval(&scope).ok());
-                let json = value.filter(Value::is_wholly_known).map(|value| value.to_json());
-                let items = json.as_ref().and_then(|json| json.as_array()).into_iter().flatten();
-                patterns.extend(items.filter_map(|item| item.as_str().map(str::to_owned)));
-            }
-        }
-    }
-    let mut jobs: Vec<Job> = Vec::new();
-    for pattern in patterns {
-        for job in step::read_jobs(environment, &[pattern]).unwrap_or_default() {
-            if jobs.iter().all(|other| other.id() != job.id()) {
-                jobs.push(job);
-            }
-        }
-    }
-    jobs
+/// The jobs of the environment's files. Files that can't be read are left out: what is wrong with them,
+/// `validate` says.
+fn jobs_of_files(environment: &Environment) -> Result<Vec<Job>, Failure> {
+    let files = lasting::job_files(environment, &lasting::Overlay::default())?;
+    Ok(files.into_iter().filter_map(|file| file.job.ok()).collect())
 }
 
 /// Those that depend on others before these.

@@ -5,6 +5,7 @@ use super::failure::{Failure, chain};
 use super::open::Opened;
 use crate::environment::ReachError;
 use crate::journal;
+use crate::lasting::Unsaved;
 use crate::nomad::{Advice, JobHealth, JobState, NomadError};
 use crate::terraform::State;
 
@@ -17,6 +18,8 @@ pub struct Status {
     pub nomad: Option<Result<Vec<JobRow>, String>>,
     pub last_run: Option<journal::Run>,
     pub unfinished: Vec<journal::Run>,
+    /// Live changes that no file has.
+    pub unsaved: Vec<Unsaved>,
     pub downtime: downtime::Known,
 }
 
@@ -54,7 +57,8 @@ pub async fn status(opened: &Opened) -> Result<Status, Failure> {
         Some(Err(_)) if runs.is_empty() => downtime::Known::Unknown,
         _ => downtime::find(opened, None).await?,
     };
-    Ok(Status { terraform, targets, nomad, last_run: runs.last().cloned(), unfinished, downtime })
+    let unsaved = opened.unsaved(&environment).await?;
+    Ok(Status { terraform, targets, nomad, last_run: runs.last().cloned(), unfinished, unsaved, downtime })
 }
 
 async fn jobs(environment: &crate::environment::Environment) -> Result<Vec<JobRow>, String> {

@@ -15,7 +15,8 @@ pub fn decode(attribute: &Attribute, kind: Kind, scope: &dyn Scope) -> Result<Js
         .map_err(|error| Diagnostic::error(format!("for `{}`, {error}", name.text)).at(&expr.span))
 }
 
-fn decode_value(value: &Value, kind: Kind) -> Result<Json, String> {
+/// The JSON of a value that fills a field of this kind.
+pub fn decode_value(value: &Value, kind: Kind) -> Result<Json, String> {
     match kind {
         Kind::Text => plain(value, &Type::String),
         Kind::MaybeText => maybe(value, &Type::String),

@@ -5,6 +5,7 @@
 //! is only read (deployments, allocations, evaluations) is typed, and tolerates missing and null fields.
 
 mod advice;
+mod again;
 mod capacity;
 mod client;
 mod diff;

@@ -1,17 +1,15 @@
-//! What the Nomad steps share: reading job files, showing a server's diff, following a registration.
+//! What the Nomad steps share: showing a server's diff, following a registration.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::base::{Diagnostic, Diagnostics, Source, text};
+use crate::base::{Diagnostics, text};
 use crate::engine::{Context, StepError, Touched};
 use crate::environment::{Environment, ReachError};
 use crate::event::{Line, Mark};
-use crate::jobspec::{self, Inputs, Job};
 use crate::nomad::{
     CLOSING, Client, DiffLine, Failure, FollowOptions, NomadError, Planned, Progress, Registered, Sign,
     Verdict, diff_lines, follow,
@@ -41,81 +39,6 @@ pub(super) fn refused(error: NomadError) -> StepError {
 /// SHA-256 of a job, hexadecimal.
 pub(super) fn fingerprint(job: &Value) -> String {
     Sha256::digest(job.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The jobs of files and patterns, relative to the project's root, in the order of their names.
-pub fn read_jobs(environment: &Environment, patterns: &[String]) -> Result<Vec<Job>, StepError> {
-    let mut problems = Diagnostics::default();
-    let mut jobs: Vec<Job> = Vec::new();
-    let inputs = inputs(environment)?;
-    for path in job_files(environment, patterns)? {
-        let name = path.strip_prefix(environment.root()).unwrap_or(&path).display().to_string();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) => {
-                problems.push(Diagnostic::error(format!("{name} can't be read: {error}")));
-                continue;
-            }
-        };
-        match jobspec::parse(&Source::new(name, text), &inputs) {
-            Ok(job) => match jobs.iter().find(|other| other.id() == job.id()) {
-                Some(other) => problems.push(Diagnostic::error(format!(
-                    "{} and {} both hold the job '{}'",
-                    other.source.name,
-                    job.source.name,
-                    job.id()
-                ))),
-                None => jobs.push(job),
-            },
-            Err(found) => problems.extend(found),
-        }
-    }
-    problems.into_result(jobs).map_err(StepError::from)
-}
-
-fn inputs(environment: &Environment) -> Result<Inputs, StepError> {
-    let mut var_files = Vec::new();
-    let settings = environment.settings().nomad.as_ref();
-    for (path, span) in settings.map(|nomad| nomad.var_files.as_slice()).unwrap_or_default() {
-        let text = std::fs::read_to_string(environment.root().join(path)).map_err(|error| {
-            let message = format!("the var file {} can't be read: {error}", path.display());
-            StepError::from(Diagnostics::from(Diagnostic::error(message).at(span)))
-        })?;
-        var_files.push(Source::new(path.display().to_string(), text));
-    }
-    let variables = environment.child_variables();
-    let given = variables.into_iter().filter(|(name, _)| name.starts_with("NOMAD_VAR_")).collect();
-    Ok(Inputs {
-        variables: Vec::new(),
-        var_files,
-        shared: true,
-        environment: given,
-        root: environment.root().clone(),
-    })
-}
-
-fn job_files(environment: &Environment, patterns: &[String]) -> Result<Vec<PathBuf>, StepError> {
-    let root = environment.root();
-    let mut files = Vec::new();
-    for pattern in patterns {
-        let below = std::path::Path::new(pattern);
-        if below.is_absolute() || below.components().any(|part| part == std::path::Component::ParentDir) {
-            let message = format!("'{pattern}' leads out of the project");
-            return Err(StepError::untouched(message).help("job files lie below the project's root"));
-        }
-        let whole = format!("{}/{pattern}", glob::Pattern::escape(&root.display().to_string()));
-        let found = glob::glob(&whole)
-            .map_err(|error| StepError::untouched(format!("'{pattern}' is not a pattern")).because(error))?;
-        let before = files.len();
-        files.extend(found.filter_map(Result::ok).filter(|path| path.is_file()));
-        if files.len() == before {
-            let message = format!("no file matches '{pattern}'");
-            return Err(StepError::untouched(message).help(format!("it is looked for in {}", root.display())));
-        }
-    }
-    files.sort();
-    files.dedup();
-    Ok(files)
 }
 
 /// A job as the server holds it; an error with the nearest name where it has none.
@@ -211,7 +134,12 @@ pub(super) async fn healthy(
         }
         Err(error) => {
             let failed = refused(error);
-            Err(StepError { touched: Touched::Unknown, ..failed })
+            let message = format!(
+                "'{}' is registered, but what becomes of it can't be seen: {}",
+                text::one_line(&registered.job_id),
+                failed.message
+            );
+            Err(StepError { message, touched: Touched::Unknown, ..failed })
         }
     }
 }

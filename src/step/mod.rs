@@ -17,6 +17,5 @@ mod statement;
 mod terraform;
 
 pub use build::{Inputs, build};
-pub use jobs::read_jobs;
 pub use named::{Named, named};
 pub use nomad_patch::Patch;

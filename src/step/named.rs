@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::build::{Inputs, Known};
-use super::jobs::read_jobs;
 use crate::engine::{Facts, StepError};
 use crate::environment::Environment;
 use crate::jobspec::Job;
+use crate::lasting::read_jobs;
 use crate::plan::{StepKind, StepSpec};
 
 /// What of Nomad a step names, with the values of now.

@@ -12,11 +12,12 @@ use futures::future::{join_all, try_join_all};
 use serde_json::{Map, Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, fingerprint, healthy, plan_lines, read_jobs, refused, registered_job};
+use super::jobs::{client, fingerprint, healthy, plan_lines, refused, registered_job};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
 use crate::journal::Intent;
+use crate::lasting::read_jobs;
 use crate::nomad::{Client, Submission, canonical, is_stopped, job_version};
 use crate::plan::levels;
 

@@ -33,6 +33,9 @@ pub struct RunArgs {
     /// Expects other counts of a Terraform step than its plan does: add=11 or STEP:add=11 (recorded)
     #[arg(long, value_name = "COUNTS", value_parser = guard_override)]
     pub guard: Option<GuardOverride>,
+    /// Goes on although what runs isn't in the job files: patches and changes by hand are lost (recorded)
+    #[arg(long)]
+    pub discard_patches: bool,
 }
 
 impl RunArgs {
@@ -43,6 +46,7 @@ impl RunArgs {
             yes: self.yes,
             approve: self.approve.clone(),
             guard: self.guard.clone(),
+            discard_patches: self.discard_patches,
             ..Request::default()
         })
     }

@@ -1,6 +1,8 @@
 //! One command a file: its arguments, whose comment is its help, then what it does.
 
 pub mod demo;
+pub mod drift;
+pub mod job;
 pub mod patch;
 pub mod preflight;
 pub mod preview;

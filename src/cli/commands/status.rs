@@ -90,6 +90,12 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
         let next = format!("blackstart resume {} -e {}", run.id, opened.settings.name);
         reporter.say(&format!("unfinished {} ({}); go on with it: {next}", run.id, run.plan));
     }
+    for patch in &status.unsaved {
+        reporter.warning(&format!("unsaved patch: {}", patch.words()), None);
+    }
+    if !status.unsaved.is_empty() {
+        reporter.say(&app::ways_out(&opened.settings.name));
+    }
     Ok(Code::Done)
 }
 
@@ -122,6 +128,17 @@ fn as_json(status: &app::Status, environment: &str) -> serde_json::Value {
         "nomad_error": error(status.nomad.as_ref().and_then(|n| n.as_ref().err())),
         "downtime_seconds": status.downtime.seconds(),
         "last_run": status.last_run.as_ref().map(|run| json!({ "run": run.id, "plan": run.plan, "status": runs::status(run) })),
+        "unsaved": status.unsaved.iter().map(|patch| json!({
+            "job": patch.change.job,
+            "path": patch.change.path,
+            "old": patch.change.old,
+            "new": patch.change.new,
+            "at": patch.change.at,
+            "who": patch.change.who,
+            "run": patch.change.run,
+            "certain": patch.change.certain,
+            "why": patch.why.words(),
+        })).collect::<Vec<_>>(),
         "unfinished": status.unfinished.iter().map(|run| &run.id).collect::<Vec<_>>(),
     })
 }

@@ -33,9 +33,12 @@ async fn handle(
     body: Bytes,
 ) -> Response {
     let path = uri.path().to_owned();
-    if let Some(fault) = world.fault(&path).await {
-        return fault;
-    }
+    let served = serve(world.clone(), method, uri, headers, body);
+    world.answered(&path, served).await
+}
+
+async fn serve(world: World, method: http::Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let path = uri.path().to_owned();
     let query = parse_query(uri.query().unwrap_or_default());
     let parts: Vec<String> = path.split('/').filter(|p| !p.is_empty()).map(decode).collect();
     let mut parts: Vec<&str> = parts.iter().map(String::as_str).collect();
