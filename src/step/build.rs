@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::command::Command;
 use super::nomad_job::NomadJobs;
-use super::nomad_patch::Patch;
 use super::nomad_stop::NomadStop;
+use super::patch::Patch;
 use super::person::Person;
 use super::request::HttpRequest;
 use super::statement::Statement;

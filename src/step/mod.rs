@@ -5,12 +5,12 @@ mod build;
 mod command;
 mod jobs;
 mod nomad_job;
-mod nomad_patch;
 mod nomad_stop;
+mod patch;
 mod person;
 mod request;
 mod statement;
 mod terraform;
 
 pub use build::{Inputs, build};
-pub use nomad_patch::Patch;
+pub use patch::{MADE, OnFailure, Only, Patch, ServiceChange, Wanted};
