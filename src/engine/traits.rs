@@ -109,7 +109,9 @@ pub struct StepError {
     pub diagnostics: Option<Diagnostics>,
     /// A person's no, or nobody to ask.
     pub denied: bool,
-    /// It ended early because of Ctrl-C, and can be gone on with.
+    /// What it met is not what was approved: it is to be looked at, and asked about, again.
+    pub again: bool,
+    /// It stopped because somebody pressed Ctrl-C, not because something failed.
     pub interrupted: bool,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -123,6 +125,7 @@ impl StepError {
             evidence: Value::Null,
             diagnostics: None,
             denied: false,
+            again: false,
             interrupted: false,
             source: None,
         }

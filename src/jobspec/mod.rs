@@ -46,6 +46,6 @@ pub use check::check;
 pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
 pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
-pub use path::{Path, PathError};
+pub use path::{Change, Path, PathError};
 pub use places::{Places, places};
 pub use print::print;

@@ -247,8 +247,8 @@ impl Registration<'_> {
                     format: "hcl2".into(),
                     ..Submission::default()
                 };
-                let index = Some(planned.job_modify_index);
-                Some(self.client.register(&job.json, index, Some(&submission)).await.map_err(refused)?)
+                let (job, index) = (&job.json, planned.job_modify_index);
+                Some(self.client.register_surely(job, index, Some(&submission)).await.map_err(refused)?)
             }
         };
         let registered: Registered = registered

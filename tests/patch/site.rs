@@ -190,6 +190,13 @@ impl Site {
         self.ask(Method::DELETE, &format!("/v1/job/{}", escaped(id)), None);
     }
 
+    /// How many faults no request has met yet (the sandbox's only).
+    pub fn faults(&self) -> usize {
+        let file = self.fixture.sandbox_file();
+        let url = format!("{}/faults", file["control"].as_str().unwrap());
+        send(Method::GET, &url, file["token"].as_str(), None).as_array().unwrap().len()
+    }
+
     /// The next requests below a path fare badly (the sandbox's only).
     pub fn fault(&self, path: &str, kind: &Value) {
         let file = self.fixture.sandbox_file();
