@@ -7,15 +7,18 @@ mod failure;
 mod job;
 mod job_files;
 mod latch;
+mod made;
 mod open;
 mod patch;
 mod plans;
+mod preflight;
 mod previews;
 mod rehearse;
 mod runs;
 mod sandbox;
 mod save;
 mod secrets;
+mod service;
 mod status;
 mod validate;
 
@@ -32,6 +35,7 @@ pub use latch::ways_out;
 pub use open::{Access, Opened, Options, choose, open, project};
 pub use patch::{PatchFile, patch_file, patch_plan};
 pub use plans::{Chosen, by_name, by_operation, files as plan_files, inputs_of};
+pub use preflight::{JobFit, Preflight, WaveFit, preflight};
 pub use rehearse::{Rehearsal, Rehearsed, rehearse};
 pub use runs::{
     GuardOverride, Request, Session, abandon, guard_override, preview, preview_made, resume, start,
@@ -39,5 +43,6 @@ pub use runs::{
 };
 pub use sandbox::SandboxPlace;
 pub use save::{Saving, drift_to_save, drop_patches, to_save};
+pub use service::{Verb, service_plan};
 pub use status::{JobRow, Status, status};
 pub use validate::{Checked, validate};

@@ -208,6 +208,8 @@ pub struct Context {
     /// Who approved the run last; none while it is only looked at.
     pub approver: Option<String>,
     pub step: String,
+    /// The environment's name, for commands that are offered.
+    pub environment: String,
     pub attempt: u32,
     pub clock: Clock,
     pub teller: Teller,

@@ -1,4 +1,4 @@
-//! Registering by check-and-set, whatever happens to single requests.
+//! Registering by check-and-set, and ending a deployment, whatever happens to single requests.
 //!
 //! Guarantees: the job is registered once at most, since every try carries the same index and the server
 //! takes one of them only; where an answer was lost, the job is looked at before anything is said or done.
@@ -93,6 +93,32 @@ impl Client {
             Some(registered) => Ok(Found::Ours(registered)),
             None => Ok(Found::Other(None)),
         }
+    }
+
+    /// Ends a running deployment as failed; with auto-revert the server goes back to the last good
+    /// version. The version it goes back to, where the server names one.
+    pub async fn fail_deployment(&self, id: &str) -> Result<Option<u64>, NomadError> {
+        let mut error = match self.fail_deployment_once(id).await {
+            Err(error) if error.leaves_open() => error,
+            other => return other,
+        };
+        for wait in super::client::BACKOFF {
+            self.clock().sleep(wait).await;
+            match self.deployment_after(id, 0, std::time::Duration::ZERO).await.map(|found| found.value) {
+                Ok(Some(deployment)) if deployment.status == "failed" => {
+                    return Ok(deployment.rolls_back_to());
+                }
+                Ok(Some(_)) => match self.fail_deployment_once(id).await {
+                    // Nor does a deployment that has ended meanwhile end again.
+                    Err(again @ NomadError::Server { .. }) => error = again,
+                    Err(again) if again.leaves_open() => error = again,
+                    other => return other,
+                },
+                Ok(None) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Err(error)
     }
 
     /// Whether the job is as `wanted` by now, but for what the server keeps in it by itself.

@@ -250,8 +250,8 @@ impl Registration<'_> {
             There::No | There::Stopped | There::Differs => {
                 self.cx.progress(Some(text::one_line(job.id())), "registering", None);
                 let submission = submission(self.environment, job, self.inputs);
-                let index = Some(planned.job_modify_index);
-                Some(self.client.register(&job.json, index, Some(&submission)).await.map_err(refused)?)
+                let (job, index) = (&job.json, planned.job_modify_index);
+                Some(self.client.register_surely(job, index, Some(&submission)).await.map_err(refused)?)
             }
         };
         let registered: Registered = registered

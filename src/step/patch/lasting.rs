@@ -96,7 +96,7 @@ impl Lasting {
         }
         let Some(client) = client else { return Ok(lasting) };
         let one = |job: Edited| async move {
-            let before = client.kept_submission(&job.id, job_version(&job.prior)).await?;
+            let before = client.submission_of(&job.id, job_version(&job.prior)).await?;
             Ok((before, job))
         };
         let kept: Vec<(Option<Submission>, Edited)> = stream::iter(changed.to_vec())
