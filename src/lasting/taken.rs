@@ -21,11 +21,8 @@ pub struct Taken {
 
 /// Compares a job as its file has it with the one that runs.
 pub async fn taken(client: &Client, written: &Value, running: &Value) -> Result<Taken, NomadError> {
-    let all = |job: &Value| -> BTreeMap<String, (Path, Value)> {
-        Path::every(job).into_iter().map(|(path, value)| (path.to_string(), (path, value.clone()))).collect()
-    };
     let (file, live) = (all(written), all(running));
-    let mut candidates = Vec::new();
+    let mut candidates: Vec<(&Path, Value)> = Vec::new();
     for (name, (path, value)) in &file {
         match live.get(name) {
             Some((_, now)) if now == value => {}
@@ -47,7 +44,7 @@ pub async fn taken(client: &Client, written: &Value, running: &Value) -> Result<
             break;
         }
         let mut tried = job.clone();
-        if !is_named(path, &open.diff) || path.set(&mut tried, &value).is_err() {
+        if !is_named(path, running, &open.diff) || path.set(&mut tried, &value).is_err() {
             continue;
         }
         let now = client.plan(&tried).await?;
@@ -66,17 +63,30 @@ pub async fn taken(client: &Client, written: &Value, running: &Value) -> Result<
     Ok(found)
 }
 
-/// Whether the diff has a field that could be this value's: the server's names are those of its structs,
-/// in which a path's words are run together.
-fn is_named(path: &Path, diff: &Value) -> bool {
+/// Every value of a job by its path; a list counts as one.
+fn all(job: &Value) -> BTreeMap<String, (Path, Value)> {
+    let mut all = BTreeMap::new();
+    for (path, value) in Path::every(job) {
+        let name = path.to_string();
+        let list = name.strip_suffix(']').and_then(|name| name.rsplit_once('['));
+        let list = list.filter(|(_, at)| at.bytes().all(|b| b.is_ascii_digit()));
+        let whole: Option<Path> = list.and_then(|(list, _)| list.parse().ok());
+        match whole.and_then(|list| Some((list.get(job)?.clone(), list))) {
+            Some((items, list)) => all.insert(list.to_string(), (list, items)),
+            None => all.insert(name, (path, value.clone())),
+        };
+    }
+    all
+}
+
+/// Whether the diff has a field that could be this value's: the server names fields as its structs do.
+fn is_named(path: &Path, job: &Value, diff: &Value) -> bool {
     let plain = |text: &str| -> String {
         text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };
-    let path = plain(&path.to_string());
+    let names = plain(&format!("{path} {}", path.pointer(job).unwrap_or_default()));
     diff_lines(diff).iter().filter_map(|line| line.field.as_deref()).any(|field| {
-        let last = field.rsplit(['.', '[']).next().unwrap_or(field);
-        let last = plain(last);
-        let last = last.strip_suffix("mb").unwrap_or(&last);
-        !last.is_empty() && path.contains(last)
+        let last = plain(field.rsplit(['.', '[']).next().unwrap_or(field));
+        !last.is_empty() && names.contains(&last)
     })
 }

@@ -218,3 +218,20 @@ fn secrets_do_not_go_along_with_the_source() {
         assert!(!kept.to_string().contains("pw1"), "{kept}");
     }
 }
+
+/// What comes from outside of all files can't be written to one.
+#[test]
+fn a_value_of_the_environment_stays_there() {
+    let site = Site::new();
+    site.fixture.replace(
+        "blackstart.hcl",
+        "  simulated = true\n",
+        "  simulated = true\n  inherit   = [\"NOMAD_VAR_*\"]\n",
+    );
+    site.fixture.set("NOMAD_VAR_worker_tag", "7");
+    site.start().code(0);
+    assert_eq!(site.image("worker"), "registry.example.com/worker:7");
+    let out = site.patch(&["image", "worker=hot"]).code(0);
+    out.says("this won't last").says("NOMAD_VAR_worker_tag").says("unsaved patch: worker");
+    assert_eq!(site.image("worker"), "registry.example.com/worker:hot");
+}

@@ -133,6 +133,8 @@ fn drift_is_taken_into_the_files() {
         task["Env"]["COLOUR"] = "green".into();
         task["Env"]["SHAPE"] = "round".into();
         task["Resources"]["CPU"] = 300.into();
+        task["Config"]["args"] = json!(["-v", "-x"]);
+        job["Priority"] = 60.into();
     });
     site.image_by_hand("web", "registry.example.com/web:hot");
     site.stop().code(3);
@@ -146,12 +148,14 @@ fn drift_is_taken_into_the_files() {
         ("COLOUR = \"green\"", true),
         ("SHAPE", true),
         ("cpu = 300", true),
+        ("args = [\"-v\", \"-x\"]", true),
+        ("priority = 60", true),
         ("memory", false),
         ("# The api service.", true),
     ] {
         assert_eq!(now.contains(text), there, "{text:?} in\n{now}");
     }
-    assert!(now.lines().count() <= api.lines().count() + 8, "{now}");
+    assert!(now.lines().count() <= api.lines().count() + 12, "{now}");
     assert!(site.fixture.read("vars/shared.nomadvars.hcl").contains("web_tag = \"hot\""));
     site.run(&["drift"]).code(0);
     site.stop().code(0);
