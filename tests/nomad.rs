@@ -14,3 +14,5 @@ mod health;
 mod image;
 #[path = "nomad/support.rs"]
 mod support;
+#[path = "nomad/surely.rs"]
+mod surely;
