@@ -10,6 +10,7 @@ use sha2::Sha256;
 
 use super::downtime;
 use super::failure::{Code, Failure, chain};
+use super::job_files;
 use super::rehearse::StandInMaker;
 use super::sandbox;
 use super::secrets;
@@ -313,6 +314,8 @@ impl Opened {
         downtime: Option<f64>,
     ) -> Result<Arc<Environment>, Failure> {
         let transport: Arc<dyn Transport> = Arc::new(Sockets::new());
+        let job_files = job_files::named_by_plans(self);
+        let siblings = job_files::siblings(self, &transport, &job_files);
         Ok(Arc::new(Environment::new(Parts {
             project: self.project.name.clone(),
             root: self.root.clone(),
@@ -331,6 +334,8 @@ impl Opened {
             last_stop: downtime::last_stop(&self.journal.runs()?),
             recorded: self.recorded()?,
             rehearsal: false,
+            job_files,
+            siblings,
         })))
     }
 

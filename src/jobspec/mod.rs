@@ -19,6 +19,7 @@
 //!   is kept as text is cut from the file at the offset it would have without escapes.
 //! - `reverse` is a function of text, as `strrev` is; `length` takes no text and no object.
 
+mod check;
 mod context;
 mod decode;
 mod dynamic;
@@ -32,6 +33,7 @@ mod json;
 mod normal;
 mod path;
 mod places;
+mod print;
 mod scalar;
 mod schema;
 #[cfg(test)]
@@ -40,8 +42,10 @@ mod trail;
 mod variables;
 mod view;
 
+pub use check::check;
 pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
 pub use envsubst::{UNKNOWN, substituted};
-pub use job::{Inputs, Job, parse};
+pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
 pub use path::{Path, PathError};
 pub use places::{Places, places};
+pub use print::print;

@@ -282,7 +282,8 @@ fn literal(text: &str, quote: Option<char>) -> usize {
             '$' | '%' => {
                 let after = &text[at + 1..];
                 if after.starts_with(c) && after[1..].starts_with('{') {
-                    (chars.next(), chars.next());
+                    chars.next();
+                    chars.next();
                 } else if after.starts_with('{') {
                     return at;
                 }

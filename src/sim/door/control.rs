@@ -7,6 +7,7 @@
 //! | `POST /jump` | `{"seconds": 259200}` | a time passes at once |
 //! | `POST /speed` | `{"speed": 600}` | time passes faster or slower |
 //! | `POST /faults` | `{path, times, kind}` | the next requests fare badly |
+//! | `POST /ail` | `{"allocation": ID}` | once restarted, it doesn't get well any more |
 //! | `POST /shutdown` | | the sandbox ends |
 //!
 //! Every answer but the report's and the infrastructure's is the file as it is then.
@@ -86,6 +87,12 @@ async fn done(
         ("POST", "/faults") => {
             let fault: Fault = serde_json::from_value(body).map_err(|e| wrong(&e))?;
             sandbox.world().inject(fault);
+        }
+        ("POST", "/ail") => {
+            let id = body["allocation"].as_str().unwrap_or_default();
+            if !sandbox.world().ail(id) {
+                return Err(wrong(&format!("there is no allocation '{id}'")));
+            }
         }
         ("POST", "/shutdown") => {
             let file = sandbox.file().await;

@@ -1,0 +1,1 @@
+//! Where the errors and warnings point.
