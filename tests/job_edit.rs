@@ -121,7 +121,7 @@ fn sound() -> Vec<(String, Files)> {
 
 #[test]
 fn the_first_value_of_every_file_is_edited_and_undone() {
-    let (mut done, mut failures) = (0, Vec::new());
+    let (mut done, mut without, mut failures) = (0, 0, Vec::new());
     for (name, files) in sound() {
         let job = files.json();
         let first_image = images(&job).into_iter().map(|(path, image)| (path, Json::from(image)));
@@ -145,10 +145,19 @@ fn the_first_value_of_every_file_is_edited_and_undone() {
         match found.map(|(path, after)| (path, changed_lines(&files, &after))) {
             Some((_, Some(lines))) if lines.len() == 1 => done += 1,
             Some((path, lines)) => failures.push(format!("{name}: {path}: {lines:?}")),
+            // Nothing is written there, or functions make all of it.
+            None if told
+                .iter()
+                .all(|why| why.contains("is made by") || why.contains("not give what is wanted")) =>
+            {
+                println!("{name} has no value that could be edited: {}", told.join("; "));
+                without += 1;
+            }
             None => failures.push(format!("{name}: no value could be edited: {}", told.join("; "))),
         }
     }
-    println!("{done} files edited and undone");
+    println!("{done} files edited and undone, {without} without a value");
+    assert!(without * 10 <= done, "too many files are left out");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
