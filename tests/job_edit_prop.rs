@@ -32,10 +32,11 @@ struct File {
 fn file() -> impl Strategy<Value = File> {
     (text(), text(), any::<[bool; 5]>(), 0..3_usize).prop_map(|(image, value, [bom, crlf, flush, local, tabs], blank)| {
         let image = quoted(&image);
-        let (head, image) = match local {
-            true => (format!("locals {{\n  image   = {image} # the image\n}}\n"), "local.image".to_owned()),
-            false => (String::new(), image),
-        };
+        let (head, image) = if local {
+                (format!("locals {{\n  image   = {image} # the image\n}}\n"), "local.image".to_owned())
+            } else {
+                (String::new(), image)
+            };
         let dash = if flush { "-" } else { "" };
         let text = format!(
             "{head}# A comment: ${{x}} \"\njob \"j\" {{\n  group \"g\" {{\n    count = 1 /* one */\n{}    task \"t\" {{\n      driver = \"docker\"\n      \
