@@ -11,3 +11,5 @@ mod common;
 mod drift;
 #[path = "lasting/site.rs"]
 mod site;
+#[path = "lasting/stop.rs"]
+mod stop;

@@ -1,16 +1,16 @@
 //! Checks everything that a person wrote, every error in one go.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::job::{Waiting, dependencies};
 use super::plans;
 use super::secrets;
 use crate::base::{Diagnostic, Diagnostics, Secrets, Source};
 use crate::dialect::{Values, functions};
 use crate::hcl::{self, Value};
 use crate::jobspec;
-use crate::plan::{self, levels};
+use crate::plan;
 use crate::settings;
 
 /// What was looked at, and what is wrong with it.
@@ -68,7 +68,7 @@ pub fn validate(root: Option<&Path>, paths: &[PathBuf]) -> Checked {
             one(&base, &path, &mut checked, &mut jobs, true);
         }
     }
-    dependencies(&jobs, &mut checked);
+    dependencies(&jobs, &mut checked.problems);
     checked.problems.0.sort_by_key(place);
     checked
 }
@@ -120,10 +120,10 @@ fn whole(root: &Path, checked: &mut Checked) {
     for path in folder(&root.join("nomad-jobs")) {
         one(root, &path, checked, &mut jobs, true);
     }
-    dependencies(&jobs, checked);
+    dependencies(&jobs, &mut checked.problems);
 }
 
-fn one(root: &Path, path: &Path, checked: &mut Checked, jobs: &mut Vec<jobspec::Job>, named: bool) {
+fn one(root: &Path, path: &Path, checked: &mut Checked, jobs: &mut Vec<Waiting>, named: bool) {
     let name = path.strip_prefix(root).unwrap_or(path).display().to_string();
     let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
     let text = match std::fs::read_to_string(path) {
@@ -208,18 +208,18 @@ fn plan_file(source: &Arc<Source>) -> Result<(), Diagnostics> {
     plan::load(source, &values).map(drop)
 }
 
-fn job_file(root: &Path, source: &Arc<Source>, jobs: &mut Vec<jobspec::Job>) -> Result<(), Diagnostics> {
+fn job_file(root: &Path, source: &Arc<Source>, jobs: &mut Vec<Waiting>) -> Result<(), Diagnostics> {
     let mut problems = Diagnostics::default();
     let mut read = None;
     for NomadInputs { var_files, envsubst } in inputs(root) {
         let unknown = envsubst.iter().map(|name| (name.clone(), jobspec::UNKNOWN.to_owned()));
         let inputs = jobspec::Inputs {
-            variables: Vec::new(),
             var_files,
             shared: true,
             environment: unknown.collect(),
             envsubst,
             root: root.to_owned(),
+            ..jobspec::Inputs::default()
         };
         let found = jobspec::substituted(source, &inputs).map_or_else(
             |found| found,
@@ -239,7 +239,7 @@ fn job_file(root: &Path, source: &Arc<Source>, jobs: &mut Vec<jobspec::Job>) -> 
         // What is wrong with every environment's values is told once.
         problems.extend(Diagnostics(found.0.into_iter().filter(|one| !problems.0.contains(one)).collect()));
     }
-    jobs.extend(read);
+    jobs.extend(read.as_ref().map(Waiting::of));
     if problems.0.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -269,29 +269,4 @@ fn inputs(root: &Path) -> Vec<NomadInputs> {
         }
     }
     if all.is_empty() { vec![NomadInputs::default()] } else { all }
-}
-
-/// Jobs that wait for one another, or for what no file holds.
-fn dependencies(jobs: &[jobspec::Job], checked: &mut Checked) {
-    let names: Vec<String> = jobs.iter().map(|job| job.id().to_owned()).collect();
-    let after: BTreeMap<String, Vec<String>> =
-        jobs.iter().map(|job| (job.id().to_owned(), job.depends_on())).collect();
-    if let Err(cycle) = levels(&names, &after) {
-        let mut path = cycle.0.clone();
-        path.extend(cycle.0.first().cloned());
-        let message = format!("these jobs depend on one another: {}", path.join(" → "));
-        checked
-            .problems
-            .push(Diagnostic::error(message).help("take one of the names out of a meta.depends_on"));
-    }
-    for job in jobs {
-        for name in job.depends_on().iter().filter(|name| !names.contains(name)) {
-            let message = format!(
-                "{}: '{}' depends on '{name}', and no file holds such a job",
-                job.source.name,
-                job.id()
-            );
-            checked.problems.push(Diagnostic::warning(message));
-        }
-    }
 }

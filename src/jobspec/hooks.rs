@@ -110,6 +110,10 @@ fn task_scaling(object: &mut Object, view: &View<'_>, errors: &mut Diagnostics) 
 }
 
 fn task(object: &mut Object, view: &View<'_>, errors: &mut Diagnostics) {
+    // The one key that the API leaves out.
+    if object.get("CSIPluginConfig").is_some_and(Json::is_null) {
+        object.remove("CSIPluginConfig");
+    }
     let Some(Json::Array(policies)) = object.get_mut("ScalingPolicies") else { return };
     let mut seen: Vec<String> = Vec::new();
     for policy in policies.iter_mut().filter_map(Json::as_object_mut) {

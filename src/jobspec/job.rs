@@ -1,7 +1,7 @@
 //! A whole job file.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,8 +28,10 @@ pub struct Inputs {
     /// Names of the environment's variables that are put into the file before it is read, wherever it
     /// has `$NAME` or `${NAME}`, as envsubst does.
     pub envsubst: Vec<String>,
-    /// Where the paths of file functions begin, and what they can't leave.
+    /// What file functions can't leave.
     pub root: PathBuf,
+    /// Where their paths begin: below the root, or absolute.
+    pub dir: PathBuf,
 }
 
 /// A job as Nomad's API takes it.
@@ -88,7 +90,7 @@ pub fn names(
     let names = Names {
         variables,
         locals: Value::Object(BTreeMap::new()),
-        functions: files::functions(&inputs.root, home),
+        functions: files::functions(&inputs.root, &inputs.dir, home),
         work: Cell::new(0),
     };
     let names = variables::locals(body, names, &mut errors);
@@ -109,6 +111,24 @@ pub fn assemble<'a>(block: &'a Block, context: &Context<'a>) -> Result<(Json, Di
         normal::job(job, &label);
     }
     if errors.has_errors() { Err(errors) } else { Ok((json, errors)) }
+}
+
+/// The names of the variables that a job file declares; none of a file that can't be read.
+pub fn declared(source: &Arc<Source>) -> BTreeSet<String> {
+    let Ok(body) = body(source) else { return BTreeSet::new() };
+    let labels = body.blocks("variable").filter_map(|block| block.labels.first());
+    let short =
+        body.blocks("variables").flat_map(|block| block.body.attributes()).map(|attribute| &attribute.name);
+    labels.chain(short).map(|name| name.text.clone()).collect()
+}
+
+/// Where a job file says what its job depends on.
+pub fn place_of_depends_on(source: &Arc<Source>) -> Option<Span> {
+    let body = body(source).ok()?;
+    let job = &body.blocks("job").next()?.body;
+    let from_block = job.blocks("meta").find_map(|meta| Some(&meta.body.attribute("depends_on")?.expr));
+    let expr = from_block.or_else(|| Some(&job.attribute("meta")?.expr))?;
+    Some(expr.span.clone())
 }
 
 fn missing_job(source: &Arc<Source>) -> Diagnostic {

@@ -35,6 +35,7 @@ mod json;
 mod normal;
 mod path;
 mod places;
+mod print;
 mod scalar;
 mod schema;
 #[cfg(test)]
@@ -46,6 +47,7 @@ mod view;
 pub use check::check;
 pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
 pub use envsubst::{UNKNOWN, substituted};
-pub use job::{Inputs, Job, parse};
+pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
 pub use path::{Path, PathError};
 pub use places::{Places, places};
+pub use print::print;

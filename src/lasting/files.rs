@@ -111,12 +111,12 @@ pub fn inputs(environment: &Environment, overlay: &Overlay) -> Result<Inputs, Di
         }
     }
     Ok(Inputs {
-        variables: Vec::new(),
         var_files,
         shared: true,
         environment: given,
         envsubst,
         root: environment.root().clone(),
+        ..Inputs::default()
     })
 }
 

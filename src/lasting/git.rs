@@ -36,6 +36,27 @@ pub enum GitError {
     Start(#[from] std::io::Error),
 }
 
+/// A branch of a remote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    pub remote: String,
+    pub name: String,
+}
+
+impl Branch {
+    /// Where this work tree keeps what it knows of it.
+    pub fn tracking(&self) -> String {
+        format!("refs/remotes/{}/{}", self.remote, self.name)
+    }
+}
+
+/// `origin/deploy`
+impl std::fmt::Display for Branch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.remote, self.name)
+    }
+}
+
 /// A file as a commit has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -102,6 +123,25 @@ impl Git {
     pub async fn text(&self, entry: &Entry) -> Result<String, GitError> {
         let bytes = self.call(&["cat-file", "blob", &entry.blob], None).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The branch that the environment is deployed from, where its settings name one: of the remote that
+    /// they name, that of the current branch, the only one, or `origin`.
+    pub async fn deployed_from(&self, environment: &Environment) -> Result<Option<Branch>, GitError> {
+        let Some(settings) = &environment.settings().git else { return Ok(None) };
+        let Some(name) = settings.branch.clone() else { return Ok(None) };
+        if let Some(remote) = settings.remote.clone() {
+            return Ok(Some(Branch { remote, name }));
+        }
+        let current = self.line(&["symbolic-ref", "-q", "--short", "HEAD"]).await.unwrap_or_default();
+        let own = self.line(&["config", &format!("branch.{current}.remote")]).await;
+        let remotes = self.line(&["remote"]).await?;
+        let remote = match (own, remotes.lines().collect::<Vec<_>>().as_slice()) {
+            (Ok(own), _) if own != "." => own,
+            (_, [only]) => (*only).to_owned(),
+            _ => "origin".to_owned(),
+        };
+        Ok(Some(Branch { remote, name }))
     }
 
     async fn is_ignored(&self, path: &str) -> bool {

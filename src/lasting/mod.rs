@@ -8,8 +8,10 @@ mod drift;
 mod files;
 mod git;
 mod ledger;
+mod unsaved;
 
 pub use drift::{Drift, DriftError, Drifted, How, drift};
 pub use files::{JobFile, Overlay, inputs, job_files, read_file, read_jobs};
-pub use git::{Entry, Git, GitError};
+pub use git::{Branch, Entry, Git, GitError};
 pub use ledger::{Change, ledger};
+pub use unsaved::{Unsaved, Why, unsaved};

@@ -6,7 +6,10 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Fixture, Outcome, wait_until};
+use crate::common::{Fixture, Outcome, PATIENCE, wait_until};
+use expectrl::process::unix::WaitStatus;
+use expectrl::session::OsSession;
+use expectrl::{Eof, Expect, Session};
 
 const SETTINGS: &str = r#"project = "cosims"
 
@@ -130,6 +133,20 @@ impl Site {
         self.fixture.run(&all)
     }
 
+    /// The same on a terminal.
+    pub fn terminal(&self, arguments: &[&str]) -> Terminal {
+        let all: Vec<&str> = arguments.iter().copied().chain(["-e", "sandbox"]).collect();
+        let command = self.fixture.command(&all);
+        // Its standard streams are the terminal's.
+        let mut session = Command::new(command.get_program());
+        session.args(command.get_args()).current_dir(self.fixture.project()).env_clear();
+        session.envs(self.fixture.variables()).env("TERM", "xterm").env("NO_COLOR", "1");
+        let mut session = Session::spawn(session).unwrap();
+        session.get_process_mut().set_window_size(300, 50).unwrap();
+        session.set_expect_timeout(Some(PATIENCE));
+        Terminal(session)
+    }
+
     pub fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let url = format!("{}{path}", self.address);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -197,5 +214,32 @@ impl Site {
             String::from_utf8_lossy(&output.stderr)
         );
         text
+    }
+}
+
+/// A command on a terminal of its own.
+pub struct Terminal(OsSession);
+
+impl Terminal {
+    /// Waits for the text and gives what came before it.
+    #[track_caller]
+    pub fn until(&mut self, text: &str) -> String {
+        let found = self.0.expect(text).unwrap_or_else(|error| panic!("no {text:?}: {error}"));
+        String::from_utf8_lossy(found.before()).into_owned()
+    }
+
+    pub fn answers(&mut self, key: &str) {
+        self.0.send(format!("{key}\r")).unwrap();
+    }
+
+    /// Waits for its end; gives what it still said, and its exit code.
+    #[track_caller]
+    pub fn end(mut self) -> (String, i32) {
+        let found = self.0.expect(Eof).unwrap();
+        let text = String::from_utf8_lossy(found.as_bytes()).into_owned();
+        match self.0.get_process().wait().unwrap() {
+            WaitStatus::Exited(_, code) => (text, code),
+            other => panic!("ended with {other:?} after {text:?}"),
+        }
     }
 }

@@ -2,13 +2,16 @@
 
 pub mod demo;
 pub mod drift;
+pub mod job;
 pub mod patch;
+pub mod preflight;
 pub mod preview;
 pub mod rehearse;
 pub mod resume;
 pub mod run;
 pub mod runs;
 pub mod sandbox;
+pub mod service;
 pub mod show;
 pub mod status;
 pub mod updown;

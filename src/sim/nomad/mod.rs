@@ -23,5 +23,7 @@ pub mod routes;
 mod value;
 mod writes;
 
+pub use canonical::job as canonical_job;
 pub use cluster::Cluster;
+pub use diff::jobs as job_diff;
 pub use nodes::NodeSize;
