@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "nomad/again.rs"]
+mod again;
 #[path = "nomad/client.rs"]
 mod client;
 #[path = "nomad/diff.rs"]

@@ -84,7 +84,7 @@ pub(super) async fn run_step(
                 };
                 append(requests, body).await?;
             }
-            let interrupted = *cx.interrupts.borrow() >= 2;
+            let interrupted = *cx.interrupts.borrow() >= 2 || error.interrupted;
             let stop = failed(error);
             Err(if interrupted { Stop::Interrupted } else { stop })
         }

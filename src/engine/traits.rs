@@ -109,6 +109,8 @@ pub struct StepError {
     pub diagnostics: Option<Diagnostics>,
     /// A person's no, or nobody to ask.
     pub denied: bool,
+    /// It ended early because of Ctrl-C, and can be gone on with.
+    pub interrupted: bool,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -121,6 +123,7 @@ impl StepError {
             evidence: Value::Null,
             diagnostics: None,
             denied: false,
+            interrupted: false,
             source: None,
         }
     }
@@ -199,6 +202,8 @@ pub trait Facts: Send + Sync {
 #[derive(Clone)]
 pub struct Context {
     pub step: String,
+    /// The environment's name, for commands that are offered.
+    pub environment: String,
     pub attempt: u32,
     pub clock: Clock,
     pub teller: Teller,

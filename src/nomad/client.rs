@@ -1,7 +1,8 @@
 //! Requests: how they are addressed, authorised, repeated and judged by their status.
 //!
-//! Reads are tried up to three times when the failure may pass. Writes are tried once: one whose
-//! answer is lost ends as [`NomadError::OutcomeUnknown`], unless it cannot have reached the server.
+//! Reads are tried up to three times when the failure may pass, an answer that ended too soon included.
+//! A request to write goes out once: where its answer is lost, that is [`NomadError::OutcomeUnknown`],
+//! unless it cannot have reached the server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -134,6 +135,7 @@ impl Client {
         let unknown = |reason: String| NomadError::OutcomeUnknown { what: call.what.clone(), reason };
         match self.once(call).await {
             Err(NomadError::Unreachable(cause)) if !cause.never_sent() => Err(unknown(cause.to_string())),
+            Err(error @ NomadError::CutShort { .. }) => Err(unknown(error.to_string())),
             Err(NomadError::Server { status, text, .. }) if undecided(status, &text) => {
                 Err(unknown(format!("it answered {status}: {text}")))
             }
@@ -143,10 +145,10 @@ impl Client {
 
     async fn once(&self, call: &Call<'_>) -> Result<Response, NomadError> {
         let answer = self.transport.send(self.request(call)?).await.map_err(NomadError::Unreachable)?;
-        if answer.status.is_success() {
-            return Ok(answer);
-        }
         let what = call.what.clone();
+        if answer.status.is_success() {
+            return if is_cut(&answer.body) { Err(NomadError::CutShort { what }) } else { Ok(answer) };
+        }
         let text = server_text(&answer.text());
         Err(match answer.status.as_u16() {
             401 | 403 => NomadError::Unauthorized { what, text },
@@ -187,6 +189,12 @@ impl Client {
         }
         Ok(request)
     }
+}
+
+/// Whether JSON ends before it is whole; some answers have no body.
+fn is_cut(body: &[u8]) -> bool {
+    let whole = serde_json::from_slice::<serde::de::IgnoredAny>(body);
+    !body.is_empty() && whole.is_err_and(|error| error.is_eof())
 }
 
 /// Whether a failed write may have been carried out all the same: a proxy lost the server, or the

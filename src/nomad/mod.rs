@@ -5,6 +5,7 @@
 //! is only read (deployments, allocations, evaluations) is typed, and tolerates missing and null fields.
 
 mod advice;
+mod again;
 mod capacity;
 mod client;
 mod diff;
@@ -34,7 +35,7 @@ pub use client::{Access, Client};
 pub use diff::{DiffLine, Sign, canonical, diff_lines, is_unchanged};
 pub use error::NomadError;
 pub use events::{FailedAllocation, TaskReport};
-pub use facts::{is_stopped, job_id, job_modify_index, job_version, version_tag};
+pub use facts::{is_stopped, job_id, job_modify_index, job_version, kind, version_tag, waits_for_dispatch};
 pub use feasible::Feasible;
 pub use follow::{BatchGoal, CLOSING, FollowOptions, follow};
 pub use health::{GroupHealth, JobHealth, JobState, TaskImage, health_of};

@@ -29,6 +29,19 @@ struct Kept {
 }
 
 impl Client {
+    /// The source that a version of a job was registered with, to register it with again; none where the
+    /// server keeps none.
+    pub async fn submission_of(&self, id: &str, version: u64) -> Result<Option<Submission>, NomadError> {
+        let kept = self.submission(id, version).await?;
+        let kept = kept.and_then(|kept| serde_json::from_value::<Kept>(kept).ok());
+        Ok(kept.filter(|kept| !kept.source.is_empty()).map(|kept| Submission {
+            source: kept.source,
+            format: kept.format,
+            variable_flags: kept.variable_flags,
+            variables: kept.variables,
+        }))
+    }
+
     /// The source to register an edited job with (`job` as it was read, but for `changes`); none where
     /// the server keeps none.
     ///

@@ -192,6 +192,14 @@ pub struct Deployment {
     pub modify_index: u64,
 }
 
+impl Deployment {
+    /// The version that the server goes back to: only its words tell.
+    pub(super) fn rolls_back_to(&self) -> Option<u64> {
+        let (_, version) = self.status_description.rsplit_once("rolling back to job version ")?;
+        version.trim().parse().ok()
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct DeploymentGroup {

@@ -1,4 +1,4 @@
-//! What changes the cluster: each call goes out once, and says so if its outcome isn't known.
+//! What changes the cluster: each request goes out once, and says so if its outcome isn't known.
 //!
 //! Registering is check-and-set where an index is given. Stopping has no check-and-set in Nomad:
 //! whoever stops a job must have looked at it just before.
@@ -112,10 +112,8 @@ impl Client {
         })
     }
 
-    /// Registers `job`. With `enforce`, only if the job's `JobModifyIndex` still is that number
-    /// (0: only if there is no such job; a stopped one counts as there). The version tag is taken
-    /// off: a tag names one version, and the server would copy it onto the next.
-    pub async fn register(
+    /// Registers `job` by one request; see [`Self::register`].
+    pub(super) async fn register_once(
         &self,
         job: &Value,
         enforce: Option<u64>,
@@ -166,9 +164,8 @@ impl Client {
         self.write(&call.body(object!({ "TaskName": "", "AllTasks": false }))).await.map(drop)
     }
 
-    /// Ends a running deployment as failed; with auto-revert the server goes back to the last good
-    /// version. The version it goes back to, where the server names one.
-    pub async fn fail_deployment(&self, id: &str) -> Result<Option<u64>, NomadError> {
+    /// Ends a deployment by one request; see [`Self::fail_deployment`].
+    pub(super) async fn fail_deployment_once(&self, id: &str) -> Result<Option<u64>, NomadError> {
         let what = format!("failing deployment {}", shown(id));
         let call = Call::write(Method::PUT, format!("/v1/deployment/fail/{}", escape(id)), what)
             .body(object!({ "DeploymentID": id }));

@@ -23,11 +23,11 @@ pub(super) fn router(world: World) -> Router {
 
 async fn handle(State(world): State<World>, uri: Uri) -> Response {
     let path = uri.path().to_owned();
-    let served = serve(world.clone(), uri);
-    world.answered(&path, served).await
+    let answering = world.clone();
+    world.answered(&path, async move { serve(&answering, &uri) }).await
 }
 
-async fn serve(world: World, uri: Uri) -> Response {
+fn serve(world: &World, uri: &Uri) -> Response {
     let path = uri.path();
     let stage = match path {
         "/publication/lag" => Stage::Published,
