@@ -4,6 +4,7 @@
 //! leads out of the root, by `..` or by a link, is refused.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::hcl::{Functions, Type, Value, convert};
 
@@ -92,6 +93,11 @@ const FILE_NAMES: &[&str] =
 
 /// The functions that a variable's validation may call: none that touches files.
 pub fn pure() -> Functions {
+    static PURE: OnceLock<Functions> = OnceLock::new();
+    PURE.get_or_init(without_files).clone()
+}
+
+fn without_files() -> Functions {
     let mut functions = Functions::standard();
     functions.retain(|name| NAMES.contains(&name));
     functions.rename("strrev", "reverse");
