@@ -223,7 +223,8 @@ impl Opened {
     fn say_target(&self, prepared: &Prepared, downtime: downtime::Known) {
         let run = &prepared.run;
         let patch = run.plan.operation == Some(Operation::Patch);
-        let mut details = self.details((!patch).then_some(&downtime));
+        let made = super::made::is_made(&run.plan);
+        let mut details = self.details((!patch && !made).then_some(&downtime));
         details.insert(0, ("run".into(), run.id.to_string()));
         run.teller.tell(What::Target {
             project: self.project.name.clone(),
@@ -290,7 +291,7 @@ fn warn_unfit(opened: &Opened, session: &Session, unfit: Option<String>) {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+pub(super) fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -459,10 +460,13 @@ pub async fn resume(
     let downtime = run.downtime.map_or(downtime::Known::Unknown, downtime::Known::Is);
     let chosen = match run.operation.as_deref() {
         Some("patch") => super::patch::again(opened, &run)?,
-        _ => {
-            let scope = opened.plan_scope(Value::Unknown, downtime.seconds());
-            plans::by_name(&opened.root, &run.plan, &scope)?
-        }
+        _ => match super::made::find(opened, &run.plan_hash)? {
+            Some(made) => made,
+            None => {
+                let scope = opened.plan_scope(Value::Unknown, downtime.seconds());
+                plans::by_name(&opened.root, &run.plan, &scope)?
+            }
+        },
     };
     let mut inputs = run.inputs.clone();
     inputs.extend(request.inputs.clone());

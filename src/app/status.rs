@@ -6,7 +6,7 @@ use super::open::Opened;
 use crate::environment::ReachError;
 use crate::journal;
 use crate::lasting::Unsaved;
-use crate::nomad::{JobHealth, NomadError};
+use crate::nomad::{Advice, JobHealth, JobState, NomadError};
 use crate::terraform::State;
 
 /// What is known of an environment now.
@@ -26,6 +26,8 @@ pub struct Status {
 /// One job.
 pub struct JobRow {
     pub health: JobHealth,
+    /// Why it has no place, and what would give it one; where it has none.
+    pub advice: Option<Advice>,
 }
 
 /// Looks at everything; what doesn't answer is part of the picture.
@@ -69,7 +71,18 @@ async fn jobs(environment: &crate::environment::Environment) -> Result<Vec<JobRo
         Err(other) => return Err(chain(&other)),
     };
     match client.healths().await {
-        Ok(jobs) => Ok(jobs.into_iter().map(|health| JobRow { health }).collect()),
+        Ok(jobs) => {
+            let mut rows = Vec::new();
+            for health in jobs {
+                let advice = match health.state {
+                    // Without an answer the reason that the server gave has to do.
+                    JobState::Unplaced => client.advice(&health.id).await.ok().flatten(),
+                    _ => None,
+                };
+                rows.push(JobRow { health, advice });
+            }
+            Ok(rows)
+        }
         Err(NomadError::Unreachable(cause)) => Err(cause.to_string()),
         Err(other) => Err(chain(&other)),
     }

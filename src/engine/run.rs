@@ -217,6 +217,7 @@ impl Run {
         let journaled = state.as_ref().and_then(|run| run.guards.get(step).cloned());
         Context {
             step: step.to_owned(),
+            environment: self.environment.clone(),
             attempt: u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1),
             clock: self.clock.clone(),
             teller: self.teller.clone(),

@@ -205,6 +205,8 @@ pub trait Facts: Send + Sync {
 #[derive(Clone)]
 pub struct Context {
     pub step: String,
+    /// The environment's name, for commands that are offered.
+    pub environment: String,
     pub attempt: u32,
     pub clock: Clock,
     pub teller: Teller,

@@ -52,18 +52,17 @@ impl Client {
         if first.iter().filter(whole).count() == list(job, "TaskGroups").count() {
             return Ok(found);
         }
-        let asked = stream::iter(rooms)
-            .map(|room| {
-                let pinned = pinned(&look, &room.id);
-                async move { Ok::<_, NomadError>((room, self.plan(&pinned).await?.failed)) }
-            })
+        let looks: Vec<(String, Value)> =
+            rooms.iter().map(|room| (room.id.clone(), pinned(&look, &room.id))).collect();
+        let asked = stream::iter(looks)
+            .map(|(node, look)| async move { Ok::<_, NomadError>((node, self.plan(&look).await?.failed)) })
             .buffer_unordered(AT_ONCE);
-        let answers: Vec<(&Room, Vec<PlacementFailure>)> = asked.try_collect().await?;
-        for (room, failures) in answers {
+        let answers: Vec<(String, Vec<PlacementFailure>)> = asked.try_collect().await?;
+        for (node, failures) in answers {
             for group in list(job, "TaskGroups") {
                 let failure = failures.iter().find(|failure| failure.group == name(group));
                 let why = why_not(failure, group);
-                found.0.entry(name(group).to_owned()).or_default().insert(room.id.clone(), why);
+                found.0.entry(name(group).to_owned()).or_default().insert(node.clone(), why);
             }
         }
         Ok(found)

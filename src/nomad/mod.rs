@@ -36,7 +36,8 @@ pub use diff::{DiffLine, Sign, canonical, diff_lines, is_unchanged};
 pub use error::NomadError;
 pub use events::{FailedAllocation, TaskReport};
 pub use facts::{
-    depends_on, is_idle, is_stopped, job_id, job_modify_index, job_version, specification, version_tag,
+    depends_on, is_idle, is_stopped, job_id, job_modify_index, job_version, kind, specification, version_tag,
+    waits_for_dispatch,
 };
 pub use feasible::Feasible;
 pub use follow::{BatchGoal, CLOSING, FollowOptions, follow};

@@ -45,13 +45,11 @@ pub fn pack(rooms: &mut [Room], asks: &[Ask]) -> Result<(), Shortage> {
         let open = |room: &Room| !ask.ruled_out.contains(&room.id);
         if ask.everywhere {
             let of = rooms.iter().filter(|room| open(room)).count() as u64;
-            let mut placed = 0;
-            for room in rooms.iter_mut().filter(|room| open(room)) {
+            for (placed, room) in (0..).zip(rooms.iter_mut().filter(|room| open(room))) {
                 if room.free.times(ask.amounts) == 0 {
                     return Err(shortage(ask, placed, of, &[room]));
                 }
                 room.free = room.free.minus(ask.amounts);
-                placed += 1;
             }
             continue;
         }

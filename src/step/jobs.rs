@@ -41,6 +41,21 @@ pub(super) fn fingerprint(job: &Value) -> String {
     Sha256::digest(job.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A job as the server holds it; an error with the nearest name where it has none.
+pub(super) async fn registered_job(client: &Client, id: &str) -> Result<Value, StepError> {
+    if let Some(job) = client.job(id).await.map_err(refused)? {
+        return Ok(job);
+    }
+    let stubs = client.jobs().await.map_err(refused)?;
+    let names: Vec<&str> = stubs.iter().map(|stub| stub.id.as_str()).collect();
+    let error = StepError::untouched(format!("there is no job '{}'", text::one_line(id)));
+    Err(error.help(match text::nearest(id, names.iter().copied()) {
+        Some(near) => format!("did you mean '{}'?", text::one_line(near)),
+        None if names.is_empty() => "no job is registered".into(),
+        None => format!("the jobs are {}", text::one_line(&text::list(&names))),
+    }))
+}
+
 /// A server's diff and what it warns of, for a person.
 pub(super) fn plan_lines(planned: &Planned, depth: u8) -> Vec<Line> {
     let mut lines: Vec<Line> =
@@ -80,7 +95,14 @@ pub(super) async fn healthy(
     if verdict.is_healthy() {
         return Ok(verdict.lines().join(", "));
     }
-    Err(unhealthy(&registered.job_id, &back_now(cx, client, verdict).await))
+    let advice = match &verdict {
+        // An answer that doesn't come is no reason to say less than before.
+        Verdict::CannotPlace { .. } => client.advice(&registered.job_id).await.ok().flatten(),
+        _ => None,
+    };
+    let environment = cx.environment.as_str();
+    let verdict = back_now(cx, client, verdict).await;
+    Err(unhealthy(&registered.job_id, &verdict, advice.map(|advice| advice.lines(environment))))
 }
 
 /// Follows what was registered to its verdict, and tells how it goes. Once all is healthy, it waits for
@@ -151,8 +173,13 @@ pub(super) async fn back_now(cx: &Context, client: &Client, verdict: Verdict) ->
     }
 }
 
-fn unhealthy(job: &str, verdict: &Verdict) -> StepError {
+fn unhealthy(job: &str, verdict: &Verdict, advice: Option<Vec<String>>) -> StepError {
+    let job = text::one_line(job);
+    let advised = advice.is_some();
     let help = match verdict {
+        Verdict::CannotPlace { .. } if advised => {
+            Some("make room, or ask for less: in the job file too, or the next start undoes it".to_owned())
+        }
         Verdict::CannotPlace { .. } => Some(
             "make room, or ask for less in the job file (`nomad node status` shows what the nodes have)"
                 .to_owned(),
@@ -163,7 +190,8 @@ fn unhealthy(job: &str, verdict: &Verdict) -> StepError {
     };
     let mut lines = verdict.lines().into_iter();
     let mut message = format!("'{job}': {}", lines.next().unwrap_or_default());
-    for line in lines {
+    let rest: Vec<String> = advice.unwrap_or_else(|| lines.collect());
+    for line in rest {
         message.push_str("\n  ");
         message.push_str(&line);
     }

@@ -41,7 +41,7 @@ pub struct RunArgs {
 impl RunArgs {
     pub fn request(&self) -> Result<Request, Failure> {
         Ok(Request {
-            inputs: self.inputs()?,
+            inputs: inputs(&self.var_file, &self.var)?,
             downtime: self.downtime,
             yes: self.yes,
             approve: self.approve.clone(),
@@ -52,16 +52,14 @@ impl RunArgs {
     }
 }
 
-impl RunArgs {
-    /// Var files in their order, the last one wins, and `--var` over them.
-    fn inputs(&self) -> Result<BTreeMap<String, String>, Failure> {
-        let mut inputs = BTreeMap::new();
-        for path in &self.var_file {
-            inputs.extend(app::inputs_of(path)?);
-        }
-        inputs.extend(variables(&self.var)?);
-        Ok(inputs)
+/// Var files in their order, the last one wins, and `--var` over them.
+pub fn inputs(files: &[PathBuf], given: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut inputs = BTreeMap::new();
+    for path in files {
+        inputs.extend(app::inputs_of(path)?);
     }
+    inputs.extend(variables(given)?);
+    Ok(inputs)
 }
 
 /// What `--var` gives, each once: of two values one would be dropped in silence.

@@ -22,7 +22,7 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
     let opened = open_to_look(&global.options(args.positional.as_ref(), ui)?)?;
     let status = app::status(&opened).await?;
     if ui.json {
-        ui.reporter.json(&as_json(&status));
+        ui.reporter.json(&as_json(&status, &opened.settings.name));
         return Ok(Code::Done);
     }
     let reporter = &ui.reporter;
@@ -70,6 +70,9 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
                 if let Some(reason) = &job.health.pending {
                     reporter.say(&format!("{}: {}", job.health.id, text::one_line(reason)));
                 }
+                for line in job.advice.iter().flat_map(|advice| advice.lines(&opened.settings.name)) {
+                    reporter.say(&format!("  {line}"));
+                }
             }
         }
     }
@@ -101,9 +104,19 @@ fn short_image(image: &str) -> &str {
     image.rsplit('/').next().unwrap_or(image)
 }
 
-fn as_json(status: &app::Status) -> serde_json::Value {
+fn as_json(status: &app::Status, environment: &str) -> serde_json::Value {
     let jobs = status.nomad.as_ref().and_then(|nomad| nomad.as_ref().ok()).map(|jobs| {
-        jobs.iter().map(|job| serde_json::to_value(&job.health).unwrap_or_default()).collect::<Vec<_>>()
+        let one = |job: &app::JobRow| {
+            let mut value = serde_json::to_value(&job.health).unwrap_or_default();
+            if let Some(advice) = &job.advice {
+                let commands: Vec<String> =
+                    advice.offers.iter().map(|offer| offer.command(environment)).collect();
+                value["advice"] =
+                    json!({ "groups": advice.groups, "offers": advice.offers, "commands": commands });
+            }
+            value
+        };
+        jobs.iter().map(one).collect::<Vec<_>>()
     });
     let resources =
         status.terraform.as_ref().and_then(|terraform| terraform.as_ref().ok()).map(|state| &state.resources);

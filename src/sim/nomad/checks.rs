@@ -37,7 +37,8 @@ fn one(
     now: i64,
 ) -> Value {
     let running = a.tasks.values().all(|task| task.state != "pending") && a.client == "running";
-    let started = a.tasks.values().filter_map(|task| task.started).max().map_or(now, |at| at.as_second());
+    let started =
+        a.tasks.values().filter_map(|task| task.started).max().map_or(now, jiff::Timestamp::as_second);
     let (status, output) = match (running, ails) {
         // The first look is a second after the start.
         (true, _) if now <= started => ("pending", "nomad: waiting to run"),

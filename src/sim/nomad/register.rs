@@ -259,7 +259,7 @@ impl Cluster {
         };
         if let Some(count) = count {
             within_policy(&job, &spec["Scaling"], count)?;
-            if self.deployment_of(key).is_some_and(|d| d.active()) {
+            if self.deployment_of(key).is_some_and(super::records::Deployment::active) {
                 return Err(Failure::request("job scaling blocked due to active deployment"));
             }
         }
