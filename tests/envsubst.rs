@@ -119,3 +119,22 @@ fn a_password_put_into_a_job_is_never_shown() {
     fixture.set("IMAGE_TAG", "git-2");
     fixture.ok(&["preview", "web", "-e", "sandbox"]).says("git-2").never_says("hunter2");
 }
+
+#[test]
+fn what_nomad_would_refuse_is_told_before_it_is_asked() {
+    let fixture = project();
+    fixture.set("IMAGE_TAG", "latest");
+    fixture.replace("web.env", "WEB_COUNT=2", "WEB_COUNT=-2");
+    fixture.sandbox(&[]);
+    let out = fixture.run(&["preview", "web", "-e", "sandbox"]).code(1);
+    out.says("Nomad refuses this at register: a group can't have -2 instances").says("web.nomad.hcl:4:13");
+    // Without an environment the count isn't known; what doesn't hang on it is told.
+    fixture.ok(&["validate", "web.nomad.hcl"]);
+    fixture.replace("web.nomad.hcl", "memory = 64", "memory = 4");
+    let out = fixture.run(&["validate", "web.nomad.hcl"]).code(1);
+    out.says("4 MB of memory are too few").says("web.nomad.hcl:13:18");
+    // A warning doesn't stop it.
+    fixture.replace("web.nomad.hcl", "memory = 4", "memory = 64");
+    fixture.replace("web.env", "WEB_COUNT=-2", "WEB_COUNT=2");
+    fixture.ok(&["preview", "web", "-e", "sandbox"]).says("the image's tag is `latest`, which moves");
+}

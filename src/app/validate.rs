@@ -225,10 +225,15 @@ fn job_file(root: &Path, source: &Arc<Source>, jobs: &mut Vec<Waiting>) -> Resul
             |found| found,
             |text| {
                 let told = match jobspec::parse(&text, &inputs) {
-                    Ok(job) => read.insert(job).warnings.clone(),
+                    Ok(job) => {
+                        let mut told = jobspec::check(&job, &inputs);
+                        told.0.splice(0..0, read.insert(job).warnings.0.clone());
+                        told
+                    }
                     Err(found) => found,
                 };
-                known(told, &text)
+                // Only an opened environment has the variables' values.
+                told.apart_from_replaced(&text)
             },
         );
         // What is wrong with every environment's values is told once.
@@ -236,16 +241,6 @@ fn job_file(root: &Path, source: &Arc<Source>, jobs: &mut Vec<Waiting>) -> Resul
     }
     jobs.extend(read.as_ref().map(Waiting::of));
     if problems.0.is_empty() { Ok(()) } else { Err(problems) }
-}
-
-/// What holds whatever the variables of the environment turn out to be, which only an opened
-/// environment has.
-fn known(found: Diagnostics, text: &Source) -> Diagnostics {
-    let Some(file) = text.original() else { return found };
-    let about_unknown = |one: &Diagnostic| {
-        one.span.as_ref().is_some_and(|span| Arc::ptr_eq(&span.source, file) && text.replaces(&span.range))
-    };
-    Diagnostics(found.0.into_iter().filter(|one| !about_unknown(one)).collect())
 }
 
 /// What an environment's settings say that its job files are read with.

@@ -193,6 +193,16 @@ impl Diagnostics {
         self.0.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// Without those at places where pieces of a file were replaced; `text` is what came out.
+    #[must_use]
+    pub fn apart_from_replaced(mut self, text: &Source) -> Self {
+        if let Some(file) = text.original() {
+            let there = |span: &Span| Arc::ptr_eq(&span.source, file) && text.replaces(&span.range);
+            self.0.retain(|one| !one.span.as_ref().is_some_and(there));
+        }
+        self
+    }
+
     /// `value`, unless there are errors.
     pub fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.has_errors() { Err(self) } else { Ok(value) }

@@ -41,7 +41,9 @@ pub fn read_jobs(environment: &Environment, patterns: &[String]) -> Result<Vec<J
     let overlay = Overlay::default();
     let inputs = inputs(environment, &overlay)?;
     for name in matching(environment.root(), patterns)? {
-        match read_file(environment, &name, &inputs, &overlay) {
+        match read_file(environment, &name, &inputs, &overlay)
+            .and_then(|job| checked(environment, job, &inputs))
+        {
             Ok(job) => match jobs.iter().find(|other| other.id() == job.id()) {
                 Some(other) => problems.push(Diagnostic::error(format!(
                     "{} and {} both hold the job '{}'",
@@ -55,6 +57,21 @@ pub fn read_jobs(environment: &Environment, patterns: &[String]) -> Result<Vec<J
         }
     }
     problems.into_result(jobs)
+}
+
+/// A job that Nomad would take, as far as that can be known without it; what is worth a warning is one of
+/// the job's own.
+fn checked(environment: &Environment, job: Job, inputs: &Inputs) -> Result<Job, Diagnostics> {
+    let mut found = jobspec::check(&job, inputs);
+    if environment.is_rehearsal() {
+        found = found.apart_from_replaced(&job.source);
+    }
+    if found.has_errors() {
+        return Err(found);
+    }
+    let mut warnings = job.warnings;
+    warnings.extend(found);
+    Ok(Job { warnings, ..job })
 }
 
 /// One job file, with the inputs that [`inputs`] gave.

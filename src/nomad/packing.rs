@@ -1,11 +1,11 @@
 //! Whether several jobs fit together: their allocations put on nodes one after another, as Nomad would put
-//! them, each where it fills a node most. Pure.
+//! them, each where it fills a node most and spread over nodes. Pure.
 //!
 //! An approximation: the server places jobs in the order in which they come to it, spreads what it is asked
 //! to spread, and knows of ports and devices. What doesn't fit here fits there only by luck; what fits here
 //! may still be refused for a reason that isn't processor, memory or disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -53,18 +53,20 @@ pub fn pack(rooms: &mut [Room], asks: &[Ask]) -> Result<(), Shortage> {
             }
             continue;
         }
+        let mut own: BTreeMap<String, u64> = BTreeMap::new();
         for placed in 0..ask.count {
+            let score = |room: &Room| score(room, ask, own.get(&room.id).copied().unwrap_or_default());
             let fits = |room: &&mut Room| open(room) && room.free.times(ask.amounts) > 0;
-            let best = rooms.iter_mut().filter(fits).max_by(|a, b| {
-                fullness(a, ask.amounts)
-                    .total_cmp(&fullness(b, ask.amounts))
-                    .then_with(|| b.name.cmp(&a.name))
-            });
+            let best = rooms
+                .iter_mut()
+                .filter(fits)
+                .max_by(|a, b| score(a).total_cmp(&score(b)).then_with(|| b.name.cmp(&a.name)));
             let Some(room) = best else {
                 let open: Vec<&Room> = rooms.iter().filter(|room| open(room)).collect();
                 return Err(shortage(ask, placed, ask.count, &open));
             };
             room.free = room.free.minus(ask.amounts);
+            *own.entry(room.id.clone()).or_default() += 1;
         }
     }
     Ok(())
@@ -82,11 +84,15 @@ pub fn pack_largest_first(rooms: &mut [Room], asks: &[Ask]) -> Result<(), Shorta
     pack(rooms, &sorted)
 }
 
-/// How full a node would be: Nomad's bin packing prefers the fullest.
+/// How much Nomad would like a node for one more allocation: the fuller the better, and less for each of the
+/// same group that it has got already.
 #[expect(clippy::cast_precision_loss, reason = "MHz and MiB are far below 2^52")]
-fn fullness(room: &Room, more: Amounts) -> f64 {
-    let free = |d: Dimension| (room.free.get(d) - more.get(d)) as f64 / room.total.get(d).max(1) as f64;
-    -(10_f64.powf(free(Dimension::Cpu)) + 10_f64.powf(free(Dimension::Memory)))
+fn score(room: &Room, ask: &Ask, own: u64) -> f64 {
+    let free =
+        |d: Dimension| (room.free.get(d) - ask.amounts.get(d)) as f64 / room.total.get(d).max(1) as f64;
+    let empty = 10_f64.powf(free(Dimension::Cpu)) + 10_f64.powf(free(Dimension::Memory));
+    let full = (20.0 - empty) / 18.0;
+    if own == 0 { full } else { f64::midpoint(full, -((own + 1) as f64) / ask.count as f64) }
 }
 
 fn shortage(ask: &Ask, placed: u64, of: u64, open: &[&Room]) -> Shortage {
@@ -146,8 +152,12 @@ mod tests {
 
     #[test]
     fn order_may_matter() {
-        let (asks, rooms) = ([ask("s", 500, 2), ask("l", 1000, 1)], [room("a", 1000), room("b", 1001)]);
+        let rooms = [room("a", 1000), room("b", 1001)];
+        let asks = [ask("s", 500, 1), ask("t", 500, 1), ask("l", 1000, 1)];
         assert_eq!(pack(&mut rooms.clone(), &asks), Ok(()));
+        // Two of one group are spread, and leave no room for the large one.
+        let asks = [ask("s", 500, 2), ask("l", 1000, 1)];
+        assert_eq!(pack(&mut rooms.clone(), &asks).unwrap_err().job, "l");
         let asks = [ask("s", 500, 1), ask("m", 600, 1), ask("l", 1000, 1)];
         let rooms = [room("a", 1000), room("b", 1150)];
         assert!(pack(&mut rooms.clone(), &asks).is_err());

@@ -219,14 +219,16 @@ impl World {
         self.locked(|state| state.faults.push(fault));
     }
 
-    /// Has an allocation not get well any more once it is restarted. Whether there is one of that id.
-    pub fn ail(&self, allocation: &str) -> bool {
+    /// Has an allocation not get well any more once it is restarted, or get well again. Whether there is one of
+    /// that id.
+    pub fn ail(&self, allocation: &str, ails: bool) -> bool {
         let known = self.cluster(|cluster| {
-            let known = cluster.allocations.contains_key(allocation);
-            if known {
+            if ails {
                 cluster.ailing.insert(allocation.to_owned());
+            } else {
+                cluster.ailing.remove(allocation);
             }
-            known
+            cluster.allocations.contains_key(allocation)
         });
         known.unwrap_or_default()
     }

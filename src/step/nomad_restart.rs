@@ -170,14 +170,11 @@ impl Step for NomadRestart {
             for before in &rolling.left {
                 let rule = HealthRule::of(&rolling.job, &before.group);
                 let healthy = match rule.checks {
-                    0 => format!("runs for {}", text::duration(rule.steady)),
-                    checks => format!("{} succeed", text::count(checks, "check")),
+                    0 => format!("once it has run for {}", text::duration(rule.steady)),
+                    1 => "once its check succeeds".to_owned(),
+                    checks => format!("once its {checks} checks succeed"),
                 };
-                lines.push(Line::new(
-                    Mark::Plain,
-                    1,
-                    format!("{}, healthy once it {healthy}", before.shown()),
-                ));
+                lines.push(Line::new(Mark::Plain, 1, format!("{}: healthy {healthy}", before.shown())));
             }
             let ids: Vec<&String> = rolling.left.iter().map(|before| &before.allocation).collect();
             decisions

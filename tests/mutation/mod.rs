@@ -103,6 +103,91 @@ const PIECES: &[&str] = &[
     "null,",
 ];
 
+/// Values of every kind, most of them where another kind is wanted.
+const VALUES: &[&str] = &[
+    "null",
+    "true",
+    "\"true\"",
+    "0",
+    "1",
+    "-1",
+    "3.7",
+    "1e100",
+    "65536",
+    "\"\"",
+    "\"x\"",
+    "\"30s\"",
+    "\"1h30m\"",
+    "\"-5s\"",
+    "\"9999999h\"",
+    "[]",
+    "[\"a\", \"b\"]",
+    "[1, \"2\", null]",
+    "{}",
+    "{ a = 1 }",
+    "{ a = \"b\", \"c d\" = [1] }",
+    "[{ a = 1 }, { a = 2 }]",
+    "\"${attr.kernel.name}\"",
+    "\"${NOMAD_ALLOC_ID}-x\"",
+    "\"${node.unique.id}${1 + 1}\"",
+    "var.x",
+    "local.x",
+    "local.x[0].y",
+    "upper(\"a\")",
+    "[for i in range(3) : i * 2]",
+    "{ for k, v in { a = 1 } : v => k }",
+    "join(\",\", [\"a\", 1])",
+    "merge({ a = 1 }, { b = [2] })",
+    "jsonencode({ a = [null] })",
+    "jsondecode(\"[1, {}]\")",
+    "try(local.nothing, 5)",
+    "true ? 1 : \"2\"",
+    "null == 1 ? [] : {}",
+    "concat([1], [\"a\"])",
+    "tuple",
+    "format(\"%05.2f %q\", 3, \"a\")",
+    "formatlist(\"%s\", [1, 2])",
+    "substr(\"日本語\", -2, 1)",
+    "split(\"\", \"abc\")",
+    "element([1], 99999999999)",
+    "range(5, 0, -1)",
+    "pow(2, 1000)",
+    "parseint(\"zz\", 36)",
+    "1 / 0",
+    "5 % 0",
+    "-(\"7\")",
+    "!\"true\"",
+    "\"a\" == 1",
+    "cidrsubnet(\"10.0.0.0/8\", 8, 2)",
+    "flatten([[1, [2]], 3])",
+    "[1, 2, 3][*]",
+    "[{ a = 1 }][*].a",
+    "null[*]",
+    "setproduct([1, 2], [\"a\"])",
+    "zipmap([\"a\"], [1])",
+    "lookup({ a = 1 }, \"b\", 2)",
+    "timeadd(\"2020-01-01T00:00:00Z\", \"1h\")",
+    "formatdate(\"YYYY\", \"2020-01-01T00:00:00Z\")",
+    "base64decode(\"/w==\")",
+    "csvdecode(\"a,b\\n1,2\")",
+    "can(1 + \"a\")",
+    "\"%{ for x in [1, 2] ~} ${x} %{ endfor }\"",
+    "\"%{ if true }a%{ else }b%{ endif }\"",
+    "sha256(\"a\")",
+    "uuidv5(\"dns\", \"a\")",
+    "regex_replace(\"aaa\", \"(a)\", \"$1b\")",
+    "indent(2, \"a\\nb\")",
+    "chunklist([1, 2, 3], 2)",
+    "convert([1], set(string))",
+    "999999999999999999999999999999",
+    "0.1 + 0.2",
+    "1 - 1e-30",
+    "\"\\u0000\"",
+    "\"\\U0010FFFF\"",
+    "file(\"/etc/passwd\")",
+    "[for x in var.x : x...]",
+];
+
 pub struct Mutator {
     rng: StdRng,
     corpus: Vec<String>,
@@ -112,6 +197,11 @@ impl Mutator {
     /// Over the repository's own files and, where it is found, the conformance corpus.
     pub fn new(seed: u64) -> Self {
         Self { rng: StdRng::seed_from_u64(seed), corpus: corpus() }
+    }
+
+    /// As new, over the same files.
+    pub fn reseed(&mut self, seed: u64) {
+        self.rng = StdRng::seed_from_u64(seed);
     }
 
     fn chance(&mut self, of: u32) -> bool {
@@ -216,6 +306,49 @@ impl Mutator {
                     text.insert_str(at, &piece.repeat(times));
                 }
             }
+        }
+        text
+    }
+
+    /// A file with other values, and some blocks more than once or nowhere: most often right as HCL.
+    pub fn values(&mut self) -> String {
+        let file = self.file();
+        let often = self.rng.random_range(1..30);
+        let mut text = String::from(self.any(&[
+            "",
+            "",
+            "locals {\n  x = [{ y = 1 }]\n}\n",
+            "variable \"x\" {\n  default = [1]\n}\n",
+        ]));
+        let lines: Vec<&str> = file.lines().collect();
+        let mut i = 0;
+        while let Some(line) = lines.get(i) {
+            i += 1;
+            let value = line
+                .split_once(" = ")
+                .filter(|(_, value)| !value.ends_with(['{', '[', '(']) && !value.starts_with("<<"));
+            if let Some((name, _)) = value
+                && self.chance(often)
+            {
+                text.push_str(&format!("{name} = {}\n", self.any(VALUES)));
+                continue;
+            }
+            if line.ends_with('{') && self.chance(often * 2) {
+                let indent = line.len() - line.trim_start().len();
+                let close = format!("{}}}", &line[..indent]);
+                if let Some(length) = lines[i..].iter().position(|line| *line == close) {
+                    let block = format!("{}\n", lines[i - 1..=i + length].join("\n"));
+                    text.push_str(&block.repeat(self.rng.random_range(0..3)));
+                    i += length + 1;
+                    continue;
+                }
+            }
+            if self.chance(often * 6) {
+                text.push_str(self.any(LINES));
+                text.push('\n');
+            }
+            text.push_str(line);
+            text.push('\n');
         }
         text
     }

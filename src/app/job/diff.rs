@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::files::JobOptions;
 use super::read::read_job;
@@ -81,8 +81,37 @@ pub async fn job_diff(from: &Side, to: &Side, options: &JobOptions) -> Result<Jo
         });
         new["ID"] = old["ID"].clone();
     }
-    diff.lines.extend(nomad::diff_lines(&sim::job_diff(Some(&old), Some(&new))));
+    let lines = nomad::diff_lines(&sim::job_diff(Some(&old), Some(&new)));
+    let (added, removed) = (filled_in(&new), filled_in(&old));
+    let told = |line: &DiffLine| match line.sign {
+        Sign::Changed => true,
+        Sign::Added => line.field.is_none() || !added.contains(line),
+        Sign::Removed => {
+            line.field.is_none() || !removed.contains(&DiffLine { sign: Sign::Added, ..swapped(line) })
+        }
+    };
+    diff.lines.extend(lines.into_iter().filter(told));
     Ok(diff)
+}
+
+/// What the server fills into the groups and tasks of a job by itself: of a whole one more or less, it says
+/// nothing.
+fn filled_in(job: &Json) -> Vec<DiffLine> {
+    let list = |holder: &Json, key: &str| holder[key].as_array().cloned().unwrap_or_default();
+    let groups: Vec<Json> = list(job, "TaskGroups")
+        .iter()
+        .map(|group| {
+            let tasks: Vec<Json> =
+                list(group, "Tasks").iter().map(|task| json!({ "Name": task["Name"] })).collect();
+            json!({ "Name": group["Name"], "Tasks": tasks })
+        })
+        .collect();
+    let bare = sim::canonical_job(&json!({ "ID": job["ID"], "Type": job["Type"], "TaskGroups": groups }));
+    nomad::diff_lines(&sim::job_diff(None, Some(&bare)))
+}
+
+fn swapped(line: &DiffLine) -> DiffLine {
+    DiffLine { old: line.new.clone(), new: line.old.clone(), ..line.clone() }
 }
 
 async fn running(id: &str, version: Option<u64>, options: &JobOptions) -> Result<Json, Failure> {

@@ -39,13 +39,18 @@ pub struct CheckedJobs {
     pub problems: Diagnostics,
 }
 
-/// Reads every job file that the paths stand for, and looks at what the jobs wait for.
+/// Reads every job file that the paths stand for, and looks at what Nomad would refuse at register and at what
+/// the jobs wait for.
 pub fn check_jobs(paths: &[PathBuf], options: &JobOptions) -> Result<CheckedJobs, Failure> {
-    let (read, files, mut problems) = each(paths, options, |job, _| Waiting::of(&job))?;
+    let made = each(paths, options, |job, inputs| (Waiting::of(&job), jobspec::check(&job, inputs)))?;
+    let (read, files, mut problems) = made;
     let mut jobs = Vec::with_capacity(read.len());
     for (job, found) in read {
-        jobs.extend(job);
         problems.extend(found);
+        if let Some((job, found)) = job {
+            jobs.push(job);
+            problems.extend(found);
+        }
     }
     dependencies(&jobs, &mut problems);
     Ok(CheckedJobs { files, problems })

@@ -21,20 +21,20 @@ pub fn rewrite(literal: &Literal, place: &Place, new: &str) -> Option<Change> {
         return whole.then(|| Change::new(&literal.span, bare(literal, new, plain)));
     }
     let whole = format!("{}{new}{}", &text[..cut.start], &text[cut.end..]);
-    let canonical = taken.written(&taken.range, text) == taken.layer.text()[taken.range.clone()];
+    let as_written = literal.span.source.text.get(taken.layer.in_file(&taken.range));
+    let canonical = as_written == Some(taken.written(&taken.range, text).as_str());
     let one_line = !text.contains('\n') && !whole.contains('\n') && text.len() <= 200;
     let (range, new) = if canonical && one_line && taken.form != Form::Heredoc {
         (taken.range.clone(), whole)
     } else {
         taken.narrowed(text, &whole)?
     };
-    let written = taken.written(&range, &new);
-    let written = if matches!(taken.layer, Layer::Json { .. }) { json_inside(&written) } else { written };
-    Some(Change::new(&Span::new(&literal.span.source, taken.layer.in_file(&range)), written))
+    let place = Span::new(&literal.span.source, taken.layer.in_file(&range));
+    Some(Change::new(&place, taken.written(&range, &new)))
 }
 
 impl Taken<'_> {
-    /// A text as it must be written in the place of a range.
+    /// A text as it must be written in the file in the place of a range.
     fn written(&self, range: &std::ops::Range<usize>, text: &str) -> String {
         let layer = self.layer.text();
         // Beyond the literal, only the start of an interpolation matters.
@@ -44,7 +44,17 @@ impl Taken<'_> {
             &layer[range.end..]
         };
         let before = if range.start == self.range.start { "" } else { &layer[..range.start] };
-        encode(text, self.form, before, after, &self.indent)
+        let mut text = encode(text, self.form, before, after, &self.indent);
+        if self.form == Form::Heredoc {
+            // Whole lines have their margin in front, and leave the next line its own.
+            if layer[..range.start].ends_with('\n') && !text.is_empty() && !text.starts_with('\n') {
+                text.insert_str(0, &self.indent);
+            }
+            if text.ends_with('\n') && !layer[..range.end].ends_with('\n') {
+                text.push_str(&self.indent);
+            }
+        }
+        if matches!(self.layer, Layer::Json { .. }) { json_inside(&text) } else { text }
     }
 
     /// The bytes that differ between two texts, and what takes their place.
@@ -77,6 +87,10 @@ impl Taken<'_> {
             (Some(after), None) => (after.raw.start, after.raw.start),
             (None, None) => (self.range.start, self.range.start),
         };
+        let line = self.layer.text()[..from].rfind('\n').map_or(0, |at| at + 1);
+        let margin = &self.layer.text()[line..from];
+        let whole_lines = from < to && self.layer.text()[..to].ends_with('\n') && margin == self.indent;
+        let from = if whole_lines && self.form == Form::Heredoc { line } else { from };
         Some((from..to, new))
     }
 }

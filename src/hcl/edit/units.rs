@@ -75,7 +75,8 @@ pub fn take(literal: &Literal, plain: bool) -> Option<Taken<'_>> {
         if is_json(source) { json_layer(source, literal)? } else { (Layer::File(&source.text), 0) };
     let shift =
         |span: &Span| Some(span.range.start.checked_sub(offset)?..span.range.end.checked_sub(offset)?);
-    let mut range = shift(&literal.span)?;
+    let whole_json = literal.template.is_none() && matches!(layer, Layer::Json { .. });
+    let mut range = if whole_json { 0..layer.text().len() } else { shift(&literal.span)? };
     let form = match &literal.template {
         Some(template) => {
             let whole = layer.text().get(shift(template)?)?;
@@ -96,9 +97,6 @@ pub fn take(literal: &Literal, plain: bool) -> Option<Taken<'_>> {
         }
         None => Form::Bare,
     };
-    if matches!((&literal.template, &layer), (None, Layer::Json { .. })) {
-        range = 0..layer.text().len();
-    }
     if literal.template.as_ref() == Some(&literal.span) {
         // A template without parts.
         range = match form {

@@ -12,6 +12,9 @@ use crate::hcl::value::{Type, Value, convert};
 /// How many texts within texts are followed; more count as made there.
 const MAX_TEXTS: usize = 100;
 
+/// More pieces than this are an error.
+const MAX_PIECES: usize = 10_000;
+
 /// A piece of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -72,6 +75,9 @@ fn gather<'a>(
     depth: usize,
     all: &mut Vec<Piece>,
 ) -> Result<(), Diagnostic> {
+    if all.len() >= MAX_PIECES {
+        return Err(Diagnostic::error("this text comes from too many places").at(&expr.span));
+    }
     // What a reference gives is known even where it can't be followed.
     let whole = frame.eval(expr)?;
     let value = path.iter().try_fold(&whole, |value, key| key.within(value)).unwrap_or(&Value::Null);

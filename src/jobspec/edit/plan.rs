@@ -193,7 +193,7 @@ impl<'a> Planner<'_, 'a> {
         kind: Option<Kind>,
         goal: &Goal<'_>,
     ) -> Changes {
-        if goal.new.is_null() && rest.is_empty() {
+        if (goal.new.is_null() || goal.given.is_null()) && rest.is_empty() {
             let change = remove(body, attribute)
                 .ok_or_else(|| goal.no_place("it can't be taken out of this line", &attribute.span))?;
             return Ok(vec![(change, Place::Literal)]);

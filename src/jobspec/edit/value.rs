@@ -77,12 +77,15 @@ pub fn change(target: &Target<'_, '_>, old: &Json, new: &Json, given: &Json) -> 
     }
 }
 
+/// A literal, where it stands, and the pieces it gives with what they become.
+type Parts<'p> = (&'p Literal, &'p Place, Vec<(&'p Piece, &'p str)>);
+
 /// Another text, number or bool.
 fn scalar(target: &Target<'_, '_>, new: &str) -> Changes {
     let found = pieces(target.expr, target.frame, target.path.clone()).map_err(|why| target.trace(why))?;
     let Some(texts) = narrow(&found, new) else { return Err(blame(target, &found, new)) };
     // Of one literal, several parts may change.
-    let mut literals: BTreeMap<(String, usize), (&Literal, &Place, Vec<(&Piece, &str)>)> = BTreeMap::new();
+    let mut literals: BTreeMap<(String, usize), Parts<'_>> = BTreeMap::new();
     for (piece, text) in found.iter().zip(&texts) {
         let Origin::Literal(literal) = &piece.origin else { continue };
         let key = (literal.span.source.name.clone(), literal.span.range.start);

@@ -7,7 +7,7 @@
 //! | `POST /jump` | `{"seconds": 259200}` | a time passes at once |
 //! | `POST /speed` | `{"speed": 600}` | time passes faster or slower |
 //! | `POST /faults` | `{path, times, kind}` | the next requests fare badly |
-//! | `POST /ail` | `{"allocation": ID}` | once restarted, it doesn't get well any more |
+//! | `POST /ail` | `{"allocation": ID, "ails": true}` | once restarted, it doesn't get well any more |
 //! | `GET /faults` | | those that no request has met yet |
 //! | `POST /shutdown` | | the sandbox ends |
 //!
@@ -92,7 +92,7 @@ async fn done(
         }
         ("POST", "/ail") => {
             let id = body["allocation"].as_str().unwrap_or_default();
-            if !sandbox.world().ail(id) {
+            if !sandbox.world().ail(id, body["ails"].as_bool().unwrap_or(true)) {
                 return Err(wrong(&format!("there is no allocation '{id}'")));
             }
         }
