@@ -1,11 +1,7 @@
 //! `patch image` through the real binary: one suite for the sandbox, always, and for a real agent with
 //! containers where BLACKSTART_TEST_NOMAD holds its address (whatever jobs it has are purged).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test that cannot go on has failed; a skipped one says so"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 #[path = "patch/site.rs"]

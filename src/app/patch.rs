@@ -87,13 +87,6 @@ fn text_of(wanted: &Wanted) -> String {
                 text.push_str(&format!("        {name} = {}\n", quoted(&value.as_str().into())));
             }
         }
-        if !service.resources.is_empty() {
-            text.push_str("        resources {\n");
-            for (name, value) in &service.resources {
-                text.push_str(&format!("          {name} = {}\n", quoted(value)));
-            }
-            text.push_str("        }\n");
-        }
         if !service.set.is_empty() {
             text.push_str("        set = {\n");
             for (path, value) in &service.set {

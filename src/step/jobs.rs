@@ -174,6 +174,7 @@ pub(super) async fn back_now(cx: &Context, client: &Client, verdict: Verdict) ->
 }
 
 fn unhealthy(job: &str, verdict: &Verdict, advice: Option<Vec<String>>) -> StepError {
+    let job = text::one_line(job);
     let advised = advice.is_some();
     let help = match verdict {
         Verdict::CannotPlace { .. } if advised => {

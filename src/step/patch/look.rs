@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::act::{act, order};
@@ -20,10 +21,11 @@ use crate::engine::{
     Breach, Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched, what_changed,
 };
 use crate::event::{Line, Mark};
+use crate::jobspec::Change;
 use crate::journal::Intent;
-use crate::nomad::{Client, Planned, Registered, canonical, is_unchanged, specification};
+use crate::nomad::{CLOSING, Client, Planned, Registered, canonical, is_unchanged, specification};
 use crate::step::build::Inputs;
-use crate::step::jobs::{PATIENCE, client, fingerprint, plan_lines, refused};
+use crate::step::jobs::{PATIENCE, client, fingerprint, plan_lines, refused, watch};
 
 /// How often a job may change under our eyes before we give up looking at it.
 const LOOKS: usize = 3;
@@ -201,9 +203,44 @@ impl Step for Patch {
         }
     }
 
-    async fn reconcile(&self, _: &Context, _: &Intent) -> Result<Reconciled, StepError> {
-        Ok(Reconciled::NotDone("looking at the jobs again".into()))
+    async fn reconcile(&self, cx: &Context, intent: &Intent) -> Result<Reconciled, StepError> {
+        let jobs = serde_json::from_value::<Vec<Meant>>(intent.precondition["jobs"].clone());
+        let Ok(jobs) = jobs else { return Ok(Reconciled::NotDone("looking at the jobs again".into())) };
+        let client = client(&self.inputs.environment).await?;
+        let timeout = self.wanted(cx)?.timeout.unwrap_or(PATIENCE);
+        let mut missing = 0;
+        for Meant { id, changes } in &jobs {
+            let now = client.job(id).await.map_err(refused)?;
+            let is_so = |change: &Change| match &now {
+                Some(now) => change.path.get(now).unwrap_or(&Value::Null) == &change.new,
+                None => false,
+            };
+            if !changes.iter().all(is_so) {
+                missing += 1;
+                continue;
+            }
+            let Some(registered) = client.as_registered(id).await.map_err(refused)? else { continue };
+            let verdict = watch(cx, &client, &registered, timeout, CLOSING).await?;
+            if !verdict.is_healthy() {
+                let why = verdict.lines().into_iter().next().unwrap_or_default();
+                let id = text::one_line(id);
+                return Ok(Reconciled::Undecided(format!("'{id}' was changed, and is not healthy: {why}")));
+            }
+        }
+        if missing > 0 || jobs.is_empty() {
+            return Ok(Reconciled::NotDone(format!("{} not changed yet", text::count(missing, "job"))));
+        }
+        let summary = format!("{} changed and healthy", text::count(jobs.len(), "job"));
+        let evidence = intent.precondition.clone();
+        Ok(Reconciled::Done(Outcome { summary, evidence, output: Value::Null }))
     }
+}
+
+/// What an intent says of a job.
+#[derive(Deserialize)]
+struct Meant {
+    id: String,
+    changes: Vec<Change>,
 }
 
 /// The jobs as they would be, and what the server says of each that would be another; of those that

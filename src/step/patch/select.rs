@@ -354,9 +354,7 @@ impl Edits {
         if let Some(image) = &change.image {
             fitted |= edit.image(change, target, image)?;
         }
-        let values = change.resources.iter().map(|(name, value)| (format!("resources.{name}"), value));
-        let values = values.chain(change.set.iter().map(|(path, value)| (path.clone(), value)));
-        for (path, value) in values {
+        for (path, value) in &change.set {
             let path: Path = path.parse().map_err(wrong(target))?;
             for scope in scopes(&edit.job, target) {
                 fitted = true;

@@ -41,8 +41,6 @@ pub struct ServiceChange {
     pub image: Option<String>,
     /// Only images whose reference begins with this.
     pub repository: Option<String>,
-    /// By their names in a job's `resources` block.
-    pub resources: BTreeMap<String, Value>,
     /// By their paths, from what `service` names on.
     pub set: BTreeMap<String, Value>,
     /// Where it was written.
@@ -183,16 +181,6 @@ fn service(reader: &mut Reader<'_>, block: &Block) -> Option<ServiceChange> {
         let help = "it says which images `image` is for".to_owned();
         reader.error("`repository` means nothing without `image`", &attribute.name.span, Some(help));
     }
-    for resources in body.blocks("resources") {
-        for attribute in resources.body.attributes() {
-            let name = attribute.name.text.as_str();
-            if let Some(value) = reader.any(&resources.body, name)
-                && change.resources.insert(name.to_owned(), value).is_some()
-            {
-                reader.error(format!("`{name}` is set twice"), &attribute.name.span, None);
-            }
-        }
-    }
     if let Some(set) = reader.object(body, "set") {
         let whole = body.attribute("set").map_or(&label.span, |attribute| &attribute.expr.span);
         let items = body.attribute("set").and_then(|attribute| object_items(&attribute.expr));
@@ -205,6 +193,16 @@ fn service(reader: &mut Reader<'_>, block: &Block) -> Option<ServiceChange> {
                 reader.error(error.to_string(), span, None);
             }
             change.set.insert(path, value);
+        }
+    }
+    for resources in body.blocks("resources") {
+        for attribute in resources.body.attributes() {
+            let name = attribute.name.text.as_str();
+            if let Some(value) = reader.any(&resources.body, name)
+                && change.set.insert(format!("resources.{name}"), value).is_some()
+            {
+                reader.error(format!("`{name}` is set twice"), &attribute.name.span, None);
+            }
         }
     }
     let empty = ["image", "set", "resources"]

@@ -187,8 +187,9 @@ pub async fn run(args: &Patch, global: &Global, ui: &Ui) -> Result<Code, Failure
             (services, &args.how, None)
         }
         What::Resources(args) => {
-            let resources = each_once(&args.values)?;
-            (vec![ServiceChange { resources, ..changes(&args.service) }], &args.how, None)
+            let values = each_once(&args.values)?.into_iter();
+            let set = values.map(|(name, value)| (format!("resources.{name}"), value)).collect();
+            (vec![ServiceChange { set, ..changes(&args.service) }], &args.how, None)
         }
         What::Set(args) => {
             let set = each_once(&args.values)?;
