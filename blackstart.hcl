@@ -3,7 +3,7 @@
 project = "cosims"
 
 environment "prod" {
-  protected = true                           # asks for the environment's name; is never a default
+  protected = true                            # asks for the environment's name; is never a default
   inherit   = ["DATABASE_URL", "NOMAD_TOKEN"] # credentials cross from the shell only when named
 
   terraform {

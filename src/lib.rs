@@ -16,6 +16,7 @@ pub mod hcl;
 pub mod http;
 pub mod jobspec;
 pub mod journal;
+pub mod lasting;
 pub mod nomad;
 pub mod plan;
 pub mod process;

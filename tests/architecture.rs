@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "sim",
             "step",
+            "lasting",
             "gate",
             "environment",
             "engine",
@@ -39,6 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "step",
         &[
+            "lasting",
             "environment",
             "engine",
             "terraform",
@@ -71,6 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "base",
         ],
     ),
+    ("lasting", &["environment", "nomad", "process", "journal", "jobspec", "base"]),
     ("environment", &["engine", "terraform", "nomad", "db", "settings", "dialect", "hcl", "http", "base"]),
     ("engine", &["plan", "dialect", "event", "journal", "base"]),
     ("terraform", &["process", "base"]),

@@ -294,6 +294,7 @@ fn the_cluster_is_full() {
                 .code(1)
                 .says("': it cannot be placed")
                 .says("no place for 1 allocation (2 nodes looked at): too little cpu on 2 nodes")
+                .says("cpu: too little on 2 of 2 nodes; ")
                 .says("make room, or ask for less in the job file")
                 .says("go on with  blackstart resume ");
             assert_eq!(fixture.journal_types("sandbox").last().map(String::as_str), Some("run_failed"));

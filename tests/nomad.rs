@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "nomad/again.rs"]
+mod again;
 #[path = "nomad/client.rs"]
 mod client;
 #[path = "nomad/diff.rs"]
@@ -14,5 +16,3 @@ mod health;
 mod image;
 #[path = "nomad/support.rs"]
 mod support;
-#[path = "nomad/surely.rs"]
-mod surely;

@@ -19,6 +19,10 @@ mod jobs;
 mod placing;
 #[path = "nomad_contract/registering.rs"]
 mod registering;
+#[path = "nomad_contract/restarting.rs"]
+mod restarting;
+#[path = "nomad_contract/rooms.rs"]
+mod rooms;
 #[path = "nomad_contract/sandbox.rs"]
 mod sandbox;
 

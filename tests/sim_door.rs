@@ -108,13 +108,13 @@ async fn the_file_leads_to_the_control_door() {
     let report = control.report().await.expect("a report");
     assert!(report.types.iter().all(|t| t.generated_lag > 2 * 86_400), "{report:#?}");
 
-    let fault = Fault { path: "/v1/jobs".into(), times: 1, kind: FaultKind::Status(429) };
+    let fault = Fault { path: "/v1/jobs".into(), skip: 0, times: 1, kind: FaultKind::Status(429) };
     control.inject(&fault).await.expect("a fault");
     let sockets = Sockets::new();
     let jobs = format!("{}/v1/jobs", control.file().nomad);
     assert_eq!(get(&sockets, &jobs).await.expect("an answer").0, 429);
     assert_eq!(get(&sockets, &jobs).await.expect("an answer").0, 200);
-    let fault = Fault { path: "/v1/jobs".into(), times: 1, kind: FaultKind::Reset };
+    let fault = Fault { path: "/v1/jobs".into(), skip: 0, times: 1, kind: FaultKind::Reset };
     control.inject(&fault).await.expect("a fault");
     assert!(matches!(get(&sockets, &jobs).await, Err(HttpError::Broken { .. })));
 

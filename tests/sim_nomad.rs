@@ -436,11 +436,11 @@ async fn tokens_and_faults() {
     let refused = bench.call("GET", "/v1/jobs", &Value::Null, None).await;
     assert_eq!((refused.status, refused.text.as_str()), (403, "Permission denied"));
     assert_eq!(bench.call("GET", "/v1/jobs", &Value::Null, Some("secret")).await.status, 200);
-    bench.world.inject(Fault { path: "/v1/jobs".into(), times: 2, kind: FaultKind::Status(500) });
+    bench.world.inject(Fault { path: "/v1/jobs".into(), skip: 0, times: 2, kind: FaultKind::Status(500) });
     for wanted in [500, 500, 200] {
         assert_eq!(bench.call("GET", "/v1/jobs", &Value::Null, Some("secret")).await.status, wanted);
     }
-    bench.world.inject(Fault { path: "/v1/node".into(), times: 1, kind: FaultKind::Slow(7.0) });
+    bench.world.inject(Fault { path: "/v1/node".into(), skip: 0, times: 1, kind: FaultKind::Slow(7.0) });
     let before = bench.world.clock().now();
     assert_eq!(bench.call("GET", "/v1/nodes", &Value::Null, Some("secret")).await.status, 200);
     assert!(bench.world.clock().now().duration_since(before).as_secs() >= 7);

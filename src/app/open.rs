@@ -10,6 +10,7 @@ use sha2::Sha256;
 
 use super::downtime;
 use super::failure::{Code, Failure, chain};
+use super::job_files;
 use super::rehearse::StandInMaker;
 use super::sandbox;
 use super::secrets;
@@ -153,7 +154,10 @@ pub fn open(
     let sandbox = live.then(|| sandbox::read(&state_dir, &settings.name)).transpose()?;
     let clock = sandbox.as_ref().map_or_else(Clock::real, |file| file.clock.clock());
     let children = process::environment(&shell, &settings.inherit, &BTreeMap::new());
-    let named = |(name, _): &(&String, &String)| process::is_named(&settings.inherit, name);
+    let substituted = settings.nomad.iter().flat_map(|nomad| &nomad.envsubst).collect::<Vec<_>>();
+    let named = |(name, _): &(&String, &String)| {
+        process::is_named(&settings.inherit, name) || substituted.contains(name)
+    };
     let mut variables: BTreeMap<String, String> =
         shell.iter().filter(named).map(|(name, value)| (name.clone(), value.clone())).collect();
     env_file::collect(&variables, &secrets);
@@ -310,6 +314,8 @@ impl Opened {
         downtime: Option<f64>,
     ) -> Result<Arc<Environment>, Failure> {
         let transport: Arc<dyn Transport> = Arc::new(Sockets::new());
+        let job_files = job_files::named_by_plans(self);
+        let siblings = job_files::siblings(self, &transport, &job_files);
         Ok(Arc::new(Environment::new(Parts {
             project: self.project.name.clone(),
             root: self.root.clone(),
@@ -328,6 +334,8 @@ impl Opened {
             last_stop: downtime::last_stop(&self.journal.runs()?),
             recorded: self.recorded()?,
             rehearsal: false,
+            job_files,
+            siblings,
         })))
     }
 

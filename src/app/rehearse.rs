@@ -28,6 +28,7 @@ use crate::hcl::Value;
 use crate::http::{HttpError, Memory, Request, Response, Transport};
 use crate::jobspec;
 use crate::journal::{Downtime, DowntimeSource, Journal, MemoryStore};
+use crate::lasting;
 use crate::plan::{Operation, input_values};
 use crate::settings::{self, Project};
 use crate::sim::{Infrastructure, Report, StandIn, StandInOptions, World, WorldOptions};
@@ -143,6 +144,8 @@ pub async fn rehearse(
         last_stop: stopped,
         recorded: BTreeMap::new(),
         rehearsal: true,
+        job_files: Vec::new(),
+        siblings: Vec::new(),
     }));
     if !matches!(plan.operation, Some(Operation::Start | Operation::Bootstrap)) {
         bring_up(&environment, &clock).await?;
@@ -226,13 +229,7 @@ async fn bring_up(environment: &Arc<Environment>, clock: &Clock) -> Result<(), F
     let failed =
         |error: &dyn std::error::Error| Failure::error(format!("the simulated services: {}", chain(error)));
     let client = environment.nomad().await.map_err(|error| failed(&error))?;
-    let inputs = jobspec::Inputs {
-        variables: Vec::new(),
-        var_files: Vec::new(),
-        shared: true,
-        environment: BTreeMap::new(),
-        root: environment.root().clone(),
-    };
+    let inputs = lasting::inputs(environment, &lasting::Overlay::default())?;
     let pattern = format!(
         "{}/nomad-jobs/*.nomad.hcl",
         glob::Pattern::escape(&environment.root().display().to_string())

@@ -37,6 +37,8 @@ pub struct Request {
     pub yes: bool,
     pub approve: Option<String>,
     pub guard: Option<GuardOverride>,
+    /// Live changes that no file has may be lost.
+    pub discard_patches: bool,
 }
 
 /// `--guard [STEP:]add=11,destroy=0`
@@ -174,6 +176,7 @@ impl Opened {
         run.next = next;
         run.key.clone_from(&self.key);
         run.secrets = self.secrets.clone();
+        run.latch = Some(self.latch(&run.plan, &environment, request.discard_patches));
         Ok(Prepared { run, environment })
     }
 
@@ -220,7 +223,8 @@ impl Opened {
     fn say_target(&self, prepared: &Prepared, downtime: downtime::Known) {
         let run = &prepared.run;
         let patch = run.plan.operation == Some(Operation::Patch);
-        let mut details = self.details((!patch).then_some(&downtime));
+        let made = super::made::is_made(&run.plan);
+        let mut details = self.details((!patch && !made).then_some(&downtime));
         details.insert(0, ("run".into(), run.id.to_string()));
         run.teller.tell(What::Target {
             project: self.project.name.clone(),
@@ -287,7 +291,7 @@ fn warn_unfit(opened: &Opened, session: &Session, unfit: Option<String>) {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+pub(super) fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -330,7 +334,14 @@ async fn run_new(
     let prepared = opened.prepare(session, chosen, request, downtime, None)?;
     opened.say_target(&prepared, downtime);
     warn_of_unfinished(opened, &prepared.run)?;
-    Ok(engine::run(&prepared.run, approval(opened, request)).await)
+    whole(opened, &prepared, approval(opened, request)).await
+}
+
+/// Runs it to its end, and says what no file has then.
+async fn whole(opened: &Opened, prepared: &Prepared, approval: Approval) -> Result<Finished, Failure> {
+    let finished = engine::run(&prepared.run, approval).await;
+    opened.say_unsaved(&prepared.environment, &prepared.run.teller).await?;
+    Ok(finished)
 }
 
 /// Other runs that were not ended: their half-done work is what this run meets.
@@ -378,9 +389,13 @@ async fn shown(
 ) -> Result<Preview, Failure> {
     let prepared = opened.prepare(session, chosen, request, downtime, None)?;
     opened.say_target(&prepared, downtime);
+    if let Some(latch) = &prepared.run.latch
+        && let Err(held) = latch.look(&prepared.run.teller).await
+    {
+        prepared.run.teller.warn(format!("a run would be refused: {}", held.message));
+    }
     let looked = engine::look(&prepared.run).await.map_err(Failure::from)?;
     previews::keep(&opened.state_dir, &looked.decision);
-    let _ = &prepared.environment;
     Ok(Preview { digest: looked.decision.digest, changes: looked.changes })
 }
 
@@ -445,10 +460,13 @@ pub async fn resume(
     let downtime = run.downtime.map_or(downtime::Known::Unknown, downtime::Known::Is);
     let chosen = match run.operation.as_deref() {
         Some("patch") => super::patch::again(opened, &run)?,
-        _ => {
-            let scope = opened.plan_scope(Value::Unknown, downtime.seconds());
-            plans::by_name(&opened.root, &run.plan, &scope)?
-        }
+        _ => match super::made::find(opened, &run.plan_hash)? {
+            Some(made) => made,
+            None => {
+                let scope = opened.plan_scope(Value::Unknown, downtime.seconds());
+                plans::by_name(&opened.root, &run.plan, &scope)?
+            }
+        },
     };
     let mut inputs = run.inputs.clone();
     inputs.extend(request.inputs.clone());
@@ -468,7 +486,7 @@ pub async fn resume(
             run.plan
         ));
     }
-    Ok(engine::run(&prepared.run, approval(opened, &request)).await)
+    whole(opened, &prepared, approval(opened, &request)).await
 }
 
 impl Request {

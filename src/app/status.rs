@@ -5,7 +5,8 @@ use super::failure::{Failure, chain};
 use super::open::Opened;
 use crate::environment::ReachError;
 use crate::journal;
-use crate::nomad::{JobHealth, NomadError};
+use crate::lasting::Unsaved;
+use crate::nomad::{Advice, JobHealth, JobState, NomadError};
 use crate::terraform::State;
 
 /// What is known of an environment now.
@@ -17,12 +18,16 @@ pub struct Status {
     pub nomad: Option<Result<Vec<JobRow>, String>>,
     pub last_run: Option<journal::Run>,
     pub unfinished: Vec<journal::Run>,
+    /// Live changes that no file has.
+    pub unsaved: Vec<Unsaved>,
     pub downtime: downtime::Known,
 }
 
 /// One job.
 pub struct JobRow {
     pub health: JobHealth,
+    /// Why it has no place, and what would give it one; where it has none.
+    pub advice: Option<Advice>,
 }
 
 /// Looks at everything; what doesn't answer is part of the picture.
@@ -52,7 +57,8 @@ pub async fn status(opened: &Opened) -> Result<Status, Failure> {
         Some(Err(_)) if runs.is_empty() => downtime::Known::Unknown,
         _ => downtime::find(opened, None).await?,
     };
-    Ok(Status { terraform, targets, nomad, last_run: runs.last().cloned(), unfinished, downtime })
+    let unsaved = opened.unsaved(&environment).await?;
+    Ok(Status { terraform, targets, nomad, last_run: runs.last().cloned(), unfinished, unsaved, downtime })
 }
 
 async fn jobs(environment: &crate::environment::Environment) -> Result<Vec<JobRow>, String> {
@@ -65,7 +71,18 @@ async fn jobs(environment: &crate::environment::Environment) -> Result<Vec<JobRo
         Err(other) => return Err(chain(&other)),
     };
     match client.healths().await {
-        Ok(jobs) => Ok(jobs.into_iter().map(|health| JobRow { health }).collect()),
+        Ok(jobs) => {
+            let mut rows = Vec::new();
+            for health in jobs {
+                let advice = match health.state {
+                    // Without an answer the reason that the server gave has to do.
+                    JobState::Unplaced => client.advice(&health.id).await.ok().flatten(),
+                    _ => None,
+                };
+                rows.push(JobRow { health, advice });
+            }
+            Ok(rows)
+        }
         Err(NomadError::Unreachable(cause)) => Err(cause.to_string()),
         Err(other) => Err(chain(&other)),
     }

@@ -1,16 +1,16 @@
 //! Checks everything that a person wrote, every error in one go.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::job::{Waiting, dependencies};
 use super::plans;
 use super::secrets;
 use crate::base::{Diagnostic, Diagnostics, Secrets, Source};
 use crate::dialect::{Values, functions};
 use crate::hcl::{self, Value};
 use crate::jobspec;
-use crate::plan::{self, levels};
+use crate::plan;
 use crate::settings;
 
 /// What was looked at, and what is wrong with it.
@@ -68,7 +68,7 @@ pub fn validate(root: Option<&Path>, paths: &[PathBuf]) -> Checked {
             one(&base, &path, &mut checked, &mut jobs, true);
         }
     }
-    dependencies(&jobs, &mut checked);
+    dependencies(&jobs, &mut checked.problems);
     checked.problems.0.sort_by_key(place);
     checked
 }
@@ -120,10 +120,10 @@ fn whole(root: &Path, checked: &mut Checked) {
     for path in folder(&root.join("nomad-jobs")) {
         one(root, &path, checked, &mut jobs, true);
     }
-    dependencies(&jobs, checked);
+    dependencies(&jobs, &mut checked.problems);
 }
 
-fn one(root: &Path, path: &Path, checked: &mut Checked, jobs: &mut Vec<jobspec::Job>, named: bool) {
+fn one(root: &Path, path: &Path, checked: &mut Checked, jobs: &mut Vec<Waiting>, named: bool) {
     let name = path.strip_prefix(root).unwrap_or(path).display().to_string();
     let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
     let text = match std::fs::read_to_string(path) {
@@ -208,67 +208,65 @@ fn plan_file(source: &Arc<Source>) -> Result<(), Diagnostics> {
     plan::load(source, &values).map(drop)
 }
 
-fn job_file(root: &Path, source: &Arc<Source>, jobs: &mut Vec<jobspec::Job>) -> Result<(), Diagnostics> {
+fn job_file(root: &Path, source: &Arc<Source>, jobs: &mut Vec<Waiting>) -> Result<(), Diagnostics> {
     let mut problems = Diagnostics::default();
     let mut read = None;
-    for var_files in variables(root) {
+    for NomadInputs { var_files, envsubst } in inputs(root) {
+        let unknown = envsubst.iter().map(|name| (name.clone(), jobspec::UNKNOWN.to_owned()));
         let inputs = jobspec::Inputs {
-            variables: Vec::new(),
             var_files,
             shared: true,
-            environment: BTreeMap::new(),
+            environment: unknown.collect(),
+            envsubst,
             root: root.to_owned(),
+            ..jobspec::Inputs::default()
         };
-        let found = match jobspec::parse(source, &inputs) {
-            Ok(job) => read.insert(job).warnings.clone(),
-            Err(found) => found,
-        };
+        let found = jobspec::substituted(source, &inputs).map_or_else(
+            |found| found,
+            |text| {
+                let told = match jobspec::parse(&text, &inputs) {
+                    Ok(job) => {
+                        let mut told = jobspec::check(&job, &inputs);
+                        told.0.splice(0..0, read.insert(job).warnings.0.clone());
+                        told
+                    }
+                    Err(found) => found,
+                };
+                // Only an opened environment has the variables' values.
+                told.apart_from_replaced(&text)
+            },
+        );
         // What is wrong with every environment's values is told once.
         problems.extend(Diagnostics(found.0.into_iter().filter(|one| !problems.0.contains(one)).collect()));
     }
-    jobs.extend(read);
+    jobs.extend(read.as_ref().map(Waiting::of));
     if problems.0.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// The var files that job files are read with: each environment's, or none.
-fn variables(root: &Path) -> Vec<Vec<Arc<Source>>> {
-    let project = settings::read(root, &settings::unknown_roots(scope()));
-    let environments = project.map(|project| project.environments).unwrap_or_default();
-    let mut sets: Vec<Vec<Arc<Source>>> = Vec::new();
-    for nomad in environments.iter().filter_map(|environment| environment.nomad.as_ref()) {
-        let read = nomad.var_files.iter().filter_map(|(path, span)| secrets::read(root, path, span).ok());
-        let set: Vec<Arc<Source>> = read.collect();
-        let same = |other: &Vec<Arc<Source>>| {
-            other.iter().map(|file| &file.name).eq(set.iter().map(|file| &file.name))
-        };
-        if !sets.iter().any(same) {
-            sets.push(set);
-        }
-    }
-    if sets.is_empty() { vec![Vec::new()] } else { sets }
+/// What an environment's settings say that its job files are read with.
+#[derive(Default)]
+struct NomadInputs {
+    var_files: Vec<Arc<Source>>,
+    envsubst: Vec<String>,
 }
 
-/// Jobs that wait for one another, or for what no file holds.
-fn dependencies(jobs: &[jobspec::Job], checked: &mut Checked) {
-    let names: Vec<String> = jobs.iter().map(|job| job.id().to_owned()).collect();
-    let after: BTreeMap<String, Vec<String>> =
-        jobs.iter().map(|job| (job.id().to_owned(), job.depends_on())).collect();
-    if let Err(cycle) = levels(&names, &after) {
-        let mut path = cycle.0.clone();
-        path.extend(cycle.0.first().cloned());
-        let message = format!("these jobs depend on one another: {}", path.join(" → "));
-        checked
-            .problems
-            .push(Diagnostic::error(message).help("take one of the names out of a meta.depends_on"));
-    }
-    for job in jobs {
-        for name in job.depends_on().iter().filter(|name| !names.contains(name)) {
-            let message = format!(
-                "{}: '{}' depends on '{name}', and no file holds such a job",
-                job.source.name,
-                job.id()
-            );
-            checked.problems.push(Diagnostic::warning(message));
+/// Each environment's inputs, or none.
+fn inputs(root: &Path) -> Vec<NomadInputs> {
+    let project = settings::read(root, &settings::unknown_roots(scope()));
+    let environments = project.map(|project| project.environments).unwrap_or_default();
+    let mut all: Vec<NomadInputs> = Vec::new();
+    for nomad in environments.iter().filter_map(|environment| environment.nomad.as_ref()) {
+        let read = nomad.var_files.iter().filter_map(|(path, span)| secrets::read(root, path, span).ok());
+        let new = NomadInputs { var_files: read.collect(), envsubst: nomad.envsubst.clone() };
+        let same = |other: &NomadInputs| {
+            let names = |inputs: &NomadInputs| -> Vec<String> {
+                inputs.var_files.iter().map(|file| file.name.clone()).collect()
+            };
+            names(other) == names(&new) && other.envsubst == new.envsubst
+        };
+        if !all.iter().any(same) {
+            all.push(new);
         }
     }
+    if all.is_empty() { vec![NomadInputs::default()] } else { all }
 }

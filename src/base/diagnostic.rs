@@ -11,15 +11,69 @@ pub struct Source {
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// Where pieces of the file were replaced: the file as it lies on disk, and the pieces in its order.
+    made_from: Option<(Arc<Self>, Vec<Replaced>)>,
+}
+
+/// A piece of a file and what stands in its place.
+#[derive(Debug, PartialEq, Eq)]
+struct Replaced {
+    in_file: Range<usize>,
+    in_text: Range<usize>,
 }
 
 impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into() })
+        Arc::new(Self { name: name.into(), text: text.into(), made_from: None })
+    }
+
+    /// `file` with pieces of it replaced (ranges of bytes in its order, none within another). Positions
+    /// remain those of the file.
+    pub fn replacing(file: &Arc<Self>, pieces: &[(Range<usize>, &str)]) -> Arc<Self> {
+        let (mut text, mut replaced, mut at) = (String::with_capacity(file.text.len()), Vec::new(), 0);
+        for (range, new) in pieces {
+            text.push_str(file.text.get(at..range.start).unwrap_or_default());
+            let start = text.len();
+            text.push_str(new);
+            replaced.push(Replaced { in_file: range.clone(), in_text: start..text.len() });
+            at = range.end;
+        }
+        text.push_str(file.text.get(at..).unwrap_or_default());
+        Arc::new(Self { name: file.name.clone(), text, made_from: Some((Arc::clone(file), replaced)) })
+    }
+
+    /// The file as it lies on disk, where pieces of it were replaced.
+    pub fn original(&self) -> Option<&Arc<Self>> {
+        self.made_from.as_ref().map(|(file, _)| file)
+    }
+
+    /// Whether pieces within this range of the file were replaced.
+    pub fn replaces(&self, in_file: &Range<usize>) -> bool {
+        let pieces = self.made_from.iter().flat_map(|(_, replaced)| replaced);
+        pieces.map(|one| &one.in_file).any(|one| one.start < in_file.end && in_file.start < one.end)
+    }
+
+    /// Where an offset lies in the file: within a replaced piece, at the piece's start or end.
+    fn in_file(&self, offset: usize, is_end: bool) -> usize {
+        let Some((_, replaced)) = &self.made_from else { return offset };
+        let before = |one: &Replaced| {
+            if is_end { one.in_text.start < offset } else { one.in_text.start <= offset }
+        };
+        match replaced.iter().take_while(|one| before(one)).last() {
+            None => offset,
+            Some(last) if is_end && offset <= last.in_text.end => last.in_file.end,
+            Some(last) if !is_end && (offset < last.in_text.end || offset == last.in_text.start) => {
+                last.in_file.start
+            }
+            Some(last) => last.in_file.end + (offset - last.in_text.end),
+        }
     }
 
     /// Line and column of a byte offset, both from 1; columns count characters.
     pub fn position(&self, offset: usize) -> (usize, usize) {
+        if let Some((file, _)) = &self.made_from {
+            return file.position(self.in_file(offset, false));
+        }
         let mut at = offset.min(self.text.len());
         while !self.text.is_char_boundary(at) {
             at -= 1;
@@ -40,6 +94,19 @@ pub struct Span {
 impl Span {
     pub fn new(source: &Arc<Source>, range: Range<usize>) -> Self {
         Self { source: Arc::clone(source), range }
+    }
+
+    /// The same place in the file as it lies on disk.
+    #[must_use]
+    pub fn on_disk(&self) -> Self {
+        let Some(file) = self.source.original() else { return self.clone() };
+        let start = self.source.in_file(self.range.start, false);
+        Self::new(file, start..self.source.in_file(self.range.end, true).max(start))
+    }
+
+    /// Whether a piece of it was replaced, so that it isn't what lies on disk.
+    pub fn is_replaced(&self) -> bool {
+        self.source.replaces(&self.on_disk().range)
     }
 
     /// The text it covers.
@@ -83,9 +150,10 @@ impl Diagnostic {
         Self { severity: Severity::Warning, ..Self::error(message) }
     }
 
+    /// Places it: in the file as it lies on disk.
     #[must_use]
     pub fn at(mut self, span: &Span) -> Self {
-        self.span = Some(span.clone());
+        self.span = Some(span.on_disk());
         self
     }
 
@@ -125,6 +193,16 @@ impl Diagnostics {
         self.0.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// Without those at places where pieces of a file were replaced; `text` is what came out.
+    #[must_use]
+    pub fn apart_from_replaced(mut self, text: &Source) -> Self {
+        if let Some(file) = text.original() {
+            let there = |span: &Span| Arc::ptr_eq(&span.source, file) && text.replaces(&span.range);
+            self.0.retain(|one| !one.span.as_ref().is_some_and(there));
+        }
+        self
+    }
+
     /// `value`, unless there are errors.
     pub fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.has_errors() { Err(self) } else { Ok(value) }
@@ -162,5 +240,33 @@ mod tests {
         assert_eq!(source.position("é".len()), (1, 2));
         assert_eq!(source.position("é = 1\nü".len()), (2, 2));
         assert_eq!(source.position(1_000), (3, 1));
+    }
+
+    #[test]
+    fn what_was_replaced_keeps_the_places_of_the_file() {
+        let file = Source::new("f", "a = ${X}\nb = ${Y}c${X}\n");
+        let pieces = [(4..8, "one\ntwo"), (13..17, ""), (18..22, "z")];
+        let made = Source::replacing(&file, &pieces);
+        assert_eq!(made.text, "a = one\ntwo\nb = cz\n");
+        let at = |text: &str| {
+            let start = made.text.find(text).unwrap();
+            Span::new(&made, start..start + text.len())
+        };
+        for (text, on_disk, replaced) in [
+            ("a =", "a =", false),
+            ("two", "${X}", true),
+            ("= one", "= ${X}", true),
+            ("b =", "b =", false),
+            ("cz", "${Y}c${X}", true),
+            ("z", "${X}", true),
+            ("two\nb", "${X}\nb", true),
+        ] {
+            let span = at(text);
+            assert_eq!((span.on_disk().text(), span.is_replaced()), (on_disk, replaced), "{text}");
+            assert_eq!(span.to_string(), span.on_disk().to_string());
+        }
+        let end = Span::new(&made, made.text.len()..made.text.len());
+        assert_eq!(end.to_string(), "f:3:1");
+        assert_eq!(Diagnostic::error("x").at(&at("two")).to_string(), "f:1:5: x");
     }
 }

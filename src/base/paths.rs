@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Replaces the machine-wide state directory.
@@ -47,6 +47,30 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     io::Write::write_all(&mut file, bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, path)
+}
+
+/// Writes a file that is there anew, in one piece, with the mode and, where that is allowed, the owner that
+/// it has. Of a link, what it leads to is written.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let data = fs::metadata(&path)?;
+    if data.permissions().readonly() && nix::unistd::access(&path, nix::unistd::AccessFlags::W_OK).is_err() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let temporary = dir.join(format!(".{}.{}", file_name(&path), std::process::id()));
+    let written = (|| {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        io::Write::write_all(&mut file, bytes)?;
+        let _ = std::os::unix::fs::fchown(&file, Some(data.uid()), Some(data.gid()));
+        file.set_permissions(data.permissions())?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
 }
 
 fn file_name(path: &Path) -> String {

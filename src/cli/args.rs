@@ -70,11 +70,17 @@ enum Command {
     Sandbox(commands::sandbox::Sandbox),
     Validate(commands::validate::Validate),
     Preview(commands::preview::Preview),
+    Preflight(commands::preflight::Preflight),
     Run(commands::run::Run),
     Rehearse(commands::rehearse::Rehearse),
     Stop(commands::updown::Stop),
     Start(commands::updown::Start),
     Patch(commands::patch::Patch),
+    Drift(commands::drift::Drift),
+    Job(commands::job::Job),
+    Service(commands::service::Service),
+    #[command(hide = true)]
+    Scale(commands::service::Scale),
     Resume(commands::resume::Resume),
     Runs(commands::runs::Runs),
     Show(commands::show::Show),
@@ -116,6 +122,10 @@ fn dispatch(cli: &Cli, ui: &Ui) -> Result<Code, Failure> {
     if let Command::Rehearse(args) = &cli.command {
         return commands::rehearse::run(args, global, ui);
     }
+    // Needs no runtime, or makes its own: reading job files takes less time than starting one.
+    if let Command::Job(args) = &cli.command {
+        return commands::job::run(args, global, ui);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -127,15 +137,19 @@ fn dispatch(cli: &Cli, ui: &Ui) -> Result<Code, Failure> {
             Command::Sandbox(args) => commands::sandbox::run(args, global, ui).await,
             Command::Validate(args) => commands::validate::run(args, global, ui),
             Command::Preview(args) => commands::preview::run(args, global, ui).await,
+            Command::Preflight(args) => commands::preflight::run(args, global, ui).await,
             Command::Run(args) => commands::run::run(args, global, ui).await,
             Command::Stop(args) => commands::updown::stop(args, global, ui).await,
             Command::Start(args) => commands::updown::start(args, global, ui).await,
             Command::Patch(args) => commands::patch::run(args, global, ui).await,
+            Command::Drift(args) => commands::drift::run(args, global, ui).await,
+            Command::Service(args) => commands::service::run(args, global, ui).await,
+            Command::Scale(args) => commands::service::scale(args, global, ui).await,
             Command::Resume(args) => commands::resume::run(args, global, ui).await,
             Command::Runs(args) => commands::runs::run(args, global, ui),
             Command::Show(args) => commands::show::run(args, global, ui),
             Command::Status(args) => commands::status::run(args, global, ui).await,
-            Command::Rehearse(_) => Ok(Code::Done),
+            Command::Rehearse(_) | Command::Job(_) => Ok(Code::Done),
         }
     });
     // A prompt's thread may still wait for a line; it isn't waited for.
@@ -146,7 +160,7 @@ fn dispatch(cli: &Cli, ui: &Ui) -> Result<Code, Failure> {
 /// Single-dash forms of known flags as double-dash ones; flags of other tools that mean something else
 /// here are answered with what to use.
 fn adapted(given: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
-    const KNOWN: [&str; 5] = ["var", "var-file", "json", "detailed-exitcode", "target"];
+    const KNOWN: [&str; 7] = ["var", "var-file", "json", "detailed-exitcode", "target", "check", "recursive"];
     let mut arguments = Vec::with_capacity(given.len());
     let mut literal = false;
     for (i, argument) in given.into_iter().enumerate() {

@@ -10,6 +10,7 @@ mod approval;
 mod decision;
 mod dispatch;
 mod gates;
+mod latch;
 mod look;
 mod run;
 mod steps;
@@ -18,6 +19,7 @@ mod wave;
 
 pub use approval::{Answer, Approver, Question};
 pub use decision::{Decision, digest_of, what_changed};
+pub use latch::Latch;
 pub use look::Looked;
 pub use run::{Approval, Finished, Resume, Run, look, run};
 pub use traits::{

@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, watch};
 use super::approval::{Answer, Approver, Question};
 use super::decision::{Decision, what_changed};
 use super::dispatch::{self, Request};
+use super::latch::Latch;
 use super::look::{Looked, look_at};
 use super::steps;
-use super::traits::{Context, Facts, Samples, Step, StepError};
+use super::traits::{Breach, Context, Facts, Samples, Step, StepError};
 use super::wave::Stop;
 use crate::base::{Clock, Diagnostics, RunId, Secrets, paths};
 use crate::event::{Ending, Teller, What};
@@ -67,6 +68,8 @@ pub struct Run {
     /// By step: the preconditions of the last run of this plan that went well.
     pub last: BTreeMap<String, Value>,
     pub resume: Resume,
+    /// What may hold the run back as a whole.
+    pub latch: Option<Arc<dyn Latch>>,
     /// The command that would go on with this run.
     pub next: String,
     /// Masked in decisions, which stand for them by a keyed hash.
@@ -129,6 +132,7 @@ impl Run {
             guards: BTreeMap::new(),
             last: BTreeMap::new(),
             resume,
+            latch: None,
             next: String::new(),
             secrets: Secrets::default(),
             key: Vec::new(),
@@ -213,6 +217,7 @@ impl Run {
         let journaled = state.as_ref().and_then(|run| run.guards.get(step).cloned());
         Context {
             step: step.to_owned(),
+            environment: self.environment.clone(),
             attempt: u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1),
             clock: self.clock.clone(),
             teller: self.teller.clone(),
@@ -312,6 +317,10 @@ impl Finished {
         Self { help, diagnostics, ..Self::nothing_done(run, ending, summary) }
     }
 
+    fn held(run: &Run, breach: Breach) -> Self {
+        Self { help: breach.help, ..Self::nothing_done(run, Ending::Refused, breach.message) }
+    }
+
     fn stopped(run: &Run, stop: Stop) -> Self {
         let (ending, summary, help, diagnostics) = match stop {
             Stop::Failed { what, error, help, diagnostics } => {
@@ -378,7 +387,15 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
             return Err(end(run, Err(stop)));
         }
     }
-    let looked = match look_at(run).await {
+    let held = match &run.latch {
+        Some(latch) => latch.look(&run.teller).await.map_err(|breach| Finished::held(run, breach)),
+        None => Ok(()),
+    };
+    let looked = match held {
+        Ok(()) => look_at(run).await,
+        Err(held) => Err(held),
+    };
+    let looked = match looked {
         Ok(looked) => looked,
         Err(finished) if resumed => {
             let reason = finished.summary.clone();
@@ -400,6 +417,18 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
         approve(run, &looked.decision, approval).await?;
     } else {
         start(run).map_err(failed)?;
+    }
+    if let Some(latch) = &run.latch {
+        match latch.keep().await {
+            Ok(records) => {
+                for record in &records {
+                    run.append(record).map_err(failed)?;
+                }
+            }
+            Err(Breach { message, help }) => {
+                return Err(end(run, Err(Stop::Refused { error: message, help })));
+            }
+        }
     }
     for (step, guard) in &run.guards {
         let (step, guard, who) = (step.clone(), guard.clone(), run.who.clone());

@@ -111,7 +111,7 @@ pub struct StepError {
     pub denied: bool,
     /// What it met is not what was approved: it is to be looked at, and asked about, again.
     pub again: bool,
-    /// It stopped because somebody pressed Ctrl-C, not because something failed.
+    /// It ended early because of Ctrl-C, and can be gone on with.
     pub interrupted: bool,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -205,6 +205,8 @@ pub trait Facts: Send + Sync {
 #[derive(Clone)]
 pub struct Context {
     pub step: String,
+    /// The environment's name, for commands that are offered.
+    pub environment: String,
     pub attempt: u32,
     pub clock: Clock,
     pub teller: Teller,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::base::{Clock, Secrets};
 use crate::dialect::Values;
 use crate::engine::Facts;
-use crate::hcl::{Functions, Value};
+use crate::hcl::{Expr, Functions, Value};
 use crate::http::Transport;
 use crate::settings;
 use crate::terraform::{Applied, Terraform};
@@ -27,7 +27,7 @@ pub struct Parts {
     pub clock: Clock,
     pub secrets: Secrets,
     pub functions: Arc<Functions>,
-    /// Of the env file, and what `inherit` names of the shell.
+    /// Of the env file, and what `inherit` and `envsubst` name of the shell.
     pub variables: BTreeMap<String, String>,
     /// Everything of the shell's that children may have, credentials left out.
     pub shell: BTreeMap<String, String>,
@@ -42,6 +42,19 @@ pub struct Parts {
     pub recorded: BTreeMap<String, serde_json::Value>,
     /// No child is started.
     pub rehearsal: bool,
+    /// What the `nomad_job` steps of the project's plans name.
+    pub job_files: Vec<JobFiles>,
+    /// The project's other environments, as far as they are known without their env files and Terraform.
+    pub siblings: Vec<Arc<Environment>>,
+}
+
+/// What one `nomad_job` step names as its files.
+#[derive(Clone)]
+pub struct JobFiles {
+    pub plan: String,
+    pub expr: Expr,
+    /// The defaults of the plan's variables.
+    pub inputs: BTreeMap<String, Value>,
 }
 
 /// Whether Terraform's outputs are known.
@@ -83,6 +96,22 @@ impl Environment {
 
     pub fn root(&self) -> &PathBuf {
         &self.parts.root
+    }
+
+    pub fn siblings(&self) -> &[Arc<Self>] {
+        &self.parts.siblings
+    }
+
+    /// What the plans' `nomad_job` steps name as files in this environment, each with the plan; nothing
+    /// in the place of what isn't known (it may come from a Terraform output).
+    pub fn planned_job_files(&self) -> Vec<(String, Option<Vec<String>>)> {
+        let scope = self.scope();
+        let patterns = |files: &JobFiles| {
+            let scope = scope.clone().with("var", Value::from(files.inputs.clone()));
+            let value = files.expr.eval(&scope).ok().filter(Value::is_wholly_known)?.to_json();
+            value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+        };
+        self.parts.job_files.iter().map(|files| (files.plan.clone(), patterns(files))).collect()
     }
 
     pub fn clock(&self) -> &Clock {

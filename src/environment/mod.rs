@@ -7,5 +7,5 @@
 mod facts;
 mod reach;
 
-pub use facts::{Environment, Parts, TerraformMaker};
+pub use facts::{Environment, JobFiles, Parts, TerraformMaker};
 pub use reach::ReachError;

@@ -5,7 +5,9 @@
 //! limit, or touches the network; files are read only by functions that a dialect adds. Does not:
 //! keep refinements of unknown values, nor marks.
 
+pub mod edit;
 mod eval;
+mod fmt;
 mod functions;
 mod json_syntax;
 mod parse;
@@ -13,11 +15,13 @@ mod references;
 mod relocate;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 mod tree;
 mod value;
 mod varfile;
 
 pub use eval::{MAX_WORK, Root, Scope};
+pub use fmt::format;
 pub use functions::{Functions, base64};
 pub use json_syntax::{Node as JsonNode, NodeKind as JsonNodeKind, parse_node as parse_json};
 pub use parse::{MAX_DEPTH, MAX_SIZE, parse, parse_expression, parse_template};
@@ -26,4 +30,4 @@ pub use tree::{
     Step, Unary,
 };
 pub use value::{Number, Type, TypeRules, Value, convert, go_duration, unify};
-pub use varfile::{constants, var_file};
+pub use varfile::{constants, var_file, var_file_body};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Diagnostic, Diagnostics, Source, Span};
-use crate::hcl::{Functions, Item, Root, Scope, Value, parse};
+use crate::hcl::{Body, Functions, Item, Root, Scope, Value, parse};
 
 /// A scope without names or functions: constants only.
 pub fn constants() -> impl Scope {
@@ -34,12 +34,17 @@ pub fn var_file(source: &Arc<Source>) -> Result<BTreeMap<String, (Value, Span)>,
     read(source).map_err(|found| without_values(source, found))
 }
 
-fn read(source: &Arc<Source>) -> Result<BTreeMap<String, (Value, Span)>, Diagnostics> {
-    let body = if source.text.trim_start_matches(' ').starts_with('{') {
-        crate::hcl::json_syntax::parse(source)?
+/// The tree of a var file. Its errors may quote values.
+pub fn var_file_body(source: &Arc<Source>) -> Result<Body, Diagnostics> {
+    if source.text.trim_start_matches(' ').starts_with('{') {
+        crate::hcl::json_syntax::parse(source)
     } else {
-        parse(source)?
-    };
+        parse(source)
+    }
+}
+
+fn read(source: &Arc<Source>) -> Result<BTreeMap<String, (Value, Span)>, Diagnostics> {
+    let body = var_file_body(source)?;
     let constants = constants();
     let mut values = BTreeMap::new();
     let mut errors = Diagnostics::default();

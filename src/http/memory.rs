@@ -1,4 +1,5 @@
 //! The transport that calls routers of this process: no socket, no thread, and so fit for paused time.
+//! A request's patience is tokio's time, as is everything that the routers wait for.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -39,9 +40,13 @@ impl Transport for Memory {
             .body(Body::from(request.body))
             .map_err(|_| HttpError::BadUrl(at.clone()))?;
         *call.headers_mut() = request.headers;
-        let answer = router.oneshot(call).await.map_err(|never| match never {})?;
-        let (parts, body) = answer.into_parts();
-        let body = axum::body::to_bytes(body, LARGEST_ANSWER).await.map_err(|e| broken(e.to_string()))?;
-        Ok(Response { status: parts.status, headers: parts.headers, body })
+        let answered = async {
+            let answer = router.oneshot(call).await.map_err(|never| match never {})?;
+            let (parts, body) = answer.into_parts();
+            let body = axum::body::to_bytes(body, LARGEST_ANSWER).await.map_err(|e| broken(e.to_string()))?;
+            Ok(Response { status: parts.status, headers: parts.headers, body })
+        };
+        let late = HttpError::TimedOut { url: at.clone(), after: request.timeout };
+        tokio::time::timeout(request.timeout, answered).await.unwrap_or(Err(late))
     }
 }

@@ -5,7 +5,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::base::{Diagnostic, Span};
-use crate::hcl::{Functions, MAX_WORK, Root, Scope, Value};
+use crate::hcl::trace::{Frame, Key, Lead, Origins, Place};
+use crate::hcl::{Expr, Functions, MAX_WORK, Root, Scope, Value};
+use crate::jobspec::trail::{Given, Trail};
 
 /// The whole file's names.
 pub struct Names {
@@ -20,19 +22,31 @@ pub struct Names {
 #[derive(Clone)]
 pub struct Context<'a> {
     names: &'a Names,
-    iteration: Option<Rc<Iteration>>,
+    iteration: Option<Rc<Iteration<'a>>>,
+    trail: Option<&'a Trail<'a>>,
 }
 
 /// One turn of a `dynamic` block, and those around it.
-struct Iteration {
+struct Iteration<'a> {
     name: String,
     value: Value,
-    outer: Option<Rc<Iteration>>,
+    /// The `for_each` that it is a turn of.
+    each: &'a Expr,
+    outer: Option<Rc<Iteration<'a>>>,
 }
 
 impl<'a> Context<'a> {
     pub fn new(names: &'a Names) -> Self {
-        Self { names, iteration: None }
+        Self { names, iteration: None, trail: None }
+    }
+
+    /// Names that also keep what the job is made of.
+    pub fn tracked(names: &'a Names, trail: &'a Trail<'a>) -> Self {
+        Self { names, iteration: None, trail: Some(trail) }
+    }
+
+    pub fn trail(&self) -> Option<&'a Trail<'a>> {
+        self.trail
     }
 
     /// Counts the work of filling one struct; the error says that it was too much.
@@ -46,10 +60,10 @@ impl<'a> Context<'a> {
     }
 
     /// The names within one turn: `name.key` and `name.value` besides those here.
-    pub fn turn(&self, name: &str, key: Value, value: Value) -> Self {
+    pub fn turn(&self, name: &str, key: Value, value: Value, each: &'a Expr) -> Self {
         let value = Value::Object([("key".to_owned(), key), ("value".to_owned(), value)].into());
-        let iteration = Iteration { name: name.to_owned(), value, outer: self.iteration.clone() };
-        Self { names: self.names, iteration: Some(Rc::new(iteration)) }
+        let iteration = Iteration { name: name.to_owned(), value, each, outer: self.iteration.clone() };
+        Self { names: self.names, iteration: Some(Rc::new(iteration)), trail: self.trail }
     }
 }
 
@@ -83,5 +97,87 @@ impl Scope for Context<'_> {
 
     fn functions(&self) -> &Functions {
         &self.names.functions
+    }
+}
+
+impl<'a> Context<'a> {
+    /// The same names outside of all `dynamic` blocks.
+    fn outside(&self) -> Self {
+        Self { iteration: None, ..self.clone() }
+    }
+
+    fn written(self, expr: &'a Expr, place: Place, path: &[Key]) -> Lead<'a> {
+        Lead::Written { expr, frame: Frame::new(Rc::new(self), place), path: path.to_vec() }
+    }
+}
+
+/// Of a set, elements are known by what they are.
+fn settled(root: &Value, path: &[Key]) -> Vec<Key> {
+    let mut path = path.to_vec();
+    if let [first, Key::At(at), ..] = path.as_slice()
+        && let Some(Value::Set(items)) = first.within(root)
+        && let Some(item) = items.get(*at)
+    {
+        path[1] = Key::Equal(item.clone());
+    }
+    path
+}
+
+impl<'a> Origins<'a> for Context<'a> {
+    fn lead(&self, root: &str, path: &[Key]) -> Lead<'a> {
+        let mut iteration = self.iteration.as_ref();
+        while let Some(here) = iteration {
+            if here.name == root {
+                return here.lead(self, path);
+            }
+            iteration = here.outer.as_ref();
+        }
+        let values = match root {
+            "var" => &self.names.variables,
+            "local" => &self.names.locals,
+            _ => return Lead::Kept,
+        };
+        let path = settled(values, path);
+        let Some((Key::Name(name), rest)) = path.split_first() else {
+            return Lead::Made("all of them together");
+        };
+        let Some(trail) = self.trail else { return Lead::Made("a value that wasn't kept") };
+        if root == "local" {
+            return match trail.locals.get(name.as_str()) {
+                Some(expr) => self.outside().written(expr, Place::Local(name.clone()), rest),
+                None => Lead::Made("a local that isn't there"),
+            };
+        }
+        match trail.variables.get(name) {
+            Some(Given::Default(expr)) => self.outside().written(expr, Place::Default(name.clone()), rest),
+            Some(Given::File(expr)) => self.outside().written(expr, Place::VarFile(name.clone()), rest),
+            Some(Given::Outside(what)) => Lead::Outside(what.clone()),
+            None => Lead::Made("a variable that isn't there"),
+        }
+    }
+}
+
+impl<'a> Iteration<'a> {
+    fn lead(&self, context: &Context<'a>, path: &[Key]) -> Lead<'a> {
+        let Some((Key::Name(part), rest)) = path.split_first() else {
+            return Lead::Made("an element and its key");
+        };
+        let Some(element) = self.value.as_map() else { return Lead::Made("an element") };
+        let (Some(key), Some(value)) = (element.get("key"), element.get("value")) else {
+            return Lead::Made("an element");
+        };
+        // Only in a set a key equals its element, and there it is what the element is known by.
+        let key = match key {
+            Value::Number(_) => Key::of(key),
+            _ if key == value => Key::Equal(value.clone()),
+            _ if part == "key" => return Lead::Made("the key of an element"),
+            _ => Key::of(key),
+        };
+        if part == "key" && !matches!(key, Key::Equal(_)) {
+            return Lead::Made("the number of an element");
+        }
+        let path: Vec<Key> = std::iter::once(key).chain(rest.iter().cloned()).collect();
+        let outer = Context { iteration: self.outer.clone(), ..context.clone() };
+        outer.written(self.each, Place::Literal, &path)
     }
 }

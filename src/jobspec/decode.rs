@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 use crate::base::{Diagnostic, Diagnostics, Severity};
 use crate::hcl::Ident;
 use crate::jobspec::schema::{Field, Kind, Place, Struct, words};
+use crate::jobspec::trail::{Holds, mark};
 use crate::jobspec::view::{Found, View};
 use crate::jobspec::{free, hooks, scalar};
 
@@ -22,6 +23,7 @@ pub fn decode(of: &'static Struct, labels: &[Ident], view: &View<'_>, errors: &m
         return Json::Null;
     }
     let mut json = by_table(words(of), view, errors);
+    mark(&mut json, Holds::Struct(of), labels, view);
     if let Some(field) = of.label()
         && let Some(label) = labels.first()
     {
@@ -78,7 +80,11 @@ fn by_table(of: &'static Struct, view: &View<'_>, errors: &mut Diagnostics) -> M
 fn blocks_json(field: &'static Field, blocks: &[&Found<'_>], errors: &mut Diagnostics) -> Json {
     let mut one = |found: &Found<'_>| match field.kind {
         Kind::One(of) | Kind::Many(of) | Kind::ByLabel(of) => decode(of, &found.labels, &found.view, errors),
-        Kind::FreeMap => free::decode(&found.view, errors),
+        Kind::FreeMap => {
+            let mut map = free::decode(&found.view, errors);
+            mark(&mut map, Holds::Free, &[], &found.view);
+            Json::Object(map)
+        }
         kind => text_map(kind, &found.view, errors),
     };
     match field.kind {
@@ -125,5 +131,6 @@ fn text_map(kind: Kind, view: &View<'_>, errors: &mut Diagnostics) -> Json {
                 .at(&block.kind.span),
         );
     }
+    mark(&mut map, Holds::Texts, &[], view);
     Json::Object(map)
 }

@@ -55,13 +55,18 @@ pub fn expand<'a>(
     }
     let Some(made) = contents.first() else { return };
     let iterator = iterator_name(dynamic, kind, errors);
-    let elements = elements(dynamic, context, errors);
+    let for_each = dynamic.body.attribute("for_each");
+    if for_each.is_none() {
+        errors.push(Diagnostic::error("`dynamic` needs `for_each`").at(&dynamic.kind.span));
+    }
+    let elements = for_each.map(|attribute| elements(&attribute.expr, context, errors)).unwrap_or_default();
     let label_exprs = label_exprs(dynamic, labels, errors);
     if errors.0.len() > before {
         return;
     }
+    let Some(for_each) = for_each else { return };
     for (key, value) in elements {
-        let context = context.turn(&iterator, key, value);
+        let context = context.turn(&iterator, key, value, &for_each.expr);
         let Some(labels) = turn_labels(label_exprs, &context, errors) else { return };
         if found.len() >= MAX_BLOCKS {
             errors.push(Diagnostic::error(format!("more than {MAX_BLOCKS} blocks")).at(&dynamic.kind.span));
@@ -84,12 +89,8 @@ fn iterator_name(dynamic: &Block, kind: &Ident, errors: &mut Diagnostics) -> Str
     }
 }
 
-fn elements(dynamic: &Block, context: &Context<'_>, errors: &mut Diagnostics) -> Vec<(Value, Value)> {
-    let Some(attribute) = dynamic.body.attribute("for_each") else {
-        errors.push(Diagnostic::error("`dynamic` needs `for_each`").at(&dynamic.kind.span));
-        return Vec::new();
-    };
-    let value = match attribute.expr.eval(context) {
+fn elements(for_each: &Expr, context: &Context<'_>, errors: &mut Diagnostics) -> Vec<(Value, Value)> {
+    let value = match for_each.eval(context) {
         Ok(value) => value,
         Err(error) => {
             errors.push(error);
@@ -106,7 +107,7 @@ fn elements(dynamic: &Block, context: &Context<'_>, errors: &mut Diagnostics) ->
         }
         other => {
             let error = format!("`for_each` needs a list, set, map or object, not {}", other.described());
-            errors.push(Diagnostic::error(error).at(&attribute.expr.span));
+            errors.push(Diagnostic::error(error).at(&for_each.span));
             Vec::new()
         }
     }

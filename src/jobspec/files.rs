@@ -1,6 +1,6 @@
 //! Nomad's functions of job files: those of its list, and those that read files below a root.
 //!
-//! A path is taken from the root, as the stock client takes it from the working directory; what
+//! A path is taken from a given folder, as the stock client takes it from the working directory; what
 //! leads out of the root, by `..` or by a link, is refused.
 
 use std::path::{Component, Path, PathBuf};
@@ -107,11 +107,11 @@ pub fn pure() -> Functions {
     functions
 }
 
-/// The functions of a job file whose paths begin at `root`.
-pub fn functions(root: &Path, home: Option<&str>) -> Functions {
+/// The functions of a job file whose paths begin at `dir` and can't leave `root`.
+pub fn functions(root: &Path, dir: &Path, home: Option<&str>) -> Functions {
     let mut functions = pure();
-    let at = |root: &Path| root.to_owned();
-    let base = at(root);
+    let place = Place { root: root.to_owned(), dir: root.join(dir) };
+    let base = place.clone();
     functions.add("file", move |args| {
         read(&base, args).and_then(|bytes| {
             String::from_utf8(bytes)
@@ -119,11 +119,11 @@ pub fn functions(root: &Path, home: Option<&str>) -> Functions {
                 .map_err(|_| "the file is not UTF-8 text; use filebase64".to_owned())
         })
     });
-    let base = at(root);
+    let base = place.clone();
     functions.add("filebase64", move |args| {
         read(&base, args).map(|bytes| Value::from(crate::hcl::base64(&bytes)))
     });
-    let base = at(root);
+    let base = place.clone();
     functions.add("fileexists", move |args| {
         let path = path(&base, text(args, 0)?)?;
         match std::fs::metadata(&path) {
@@ -132,11 +132,11 @@ pub fn functions(root: &Path, home: Option<&str>) -> Functions {
             Err(_) => Ok(Value::from(false)),
         }
     });
-    let base = at(root);
+    let base = place.clone();
     functions.add("fileset", move |args| fileset(&base, text(args, 0)?, text(args, 1)?));
-    let base = at(root);
+    let base = place.clone();
     functions.add("abspath", move |args| {
-        let path = std::path::absolute(base.join(text(args, 0)?)).map_err(|error| error.to_string())?;
+        let path = std::path::absolute(base.dir.join(text(args, 0)?)).map_err(|error| error.to_string())?;
         Ok(Value::from(clean(&path.to_string_lossy())))
     });
     functions.add("basename", |args| {
@@ -189,10 +189,18 @@ fn clean(path: &str) -> String {
     }
 }
 
+/// Where paths begin, and what they can't leave.
+#[derive(Clone)]
+struct Place {
+    root: PathBuf,
+    dir: PathBuf,
+}
+
 /// The path below the root, with links followed as far as they exist.
-fn path(root: &Path, given: &str) -> Result<PathBuf, String> {
-    let root = root.canonicalize().map_err(|error| format!("{}: {error}", root.display()))?;
-    let joined = root.join(given);
+fn path(place: &Place, given: &str) -> Result<PathBuf, String> {
+    let real = |path: &Path| path.canonicalize().map_err(|error| format!("{}: {error}", path.display()));
+    let root = real(&place.root)?;
+    let joined = real(&place.dir)?.join(given);
     let mut lexical = PathBuf::new();
     for component in joined.components() {
         match component {
@@ -210,16 +218,16 @@ fn path(root: &Path, given: &str) -> Result<PathBuf, String> {
     Ok(real)
 }
 
-fn read(root: &Path, args: &[Value]) -> Result<Vec<u8>, String> {
+fn read(place: &Place, args: &[Value]) -> Result<Vec<u8>, String> {
     let [_] = args else { return Err("one path is needed".to_owned()) };
     let given = text(args, 0)?;
-    let path = path(root, given)?;
+    let path = path(place, given)?;
     std::fs::read(&path).map_err(|error| format!("{given:?} can't be read: {error}"))
 }
 
-fn fileset(root: &Path, dir: &str, pattern: &str) -> Result<Value, String> {
-    let dir = path(root, dir)?;
-    let root = root.canonicalize().map_err(|error| error.to_string())?;
+fn fileset(place: &Place, dir: &str, pattern: &str) -> Result<Value, String> {
+    let dir = path(place, dir)?;
+    let root = place.root.canonicalize().map_err(|error| error.to_string())?;
     let mut patterns = Vec::new();
     alternatives(pattern, &mut patterns)?;
     let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };

@@ -12,14 +12,14 @@ use crate::hcl::{Block, Body, Expr, ExprKind, Scope, Value};
 use crate::jobspec::view::View;
 
 /// The JSON of a free-form block. What is null at its top level is left out.
-pub fn decode(view: &View<'_>, errors: &mut Diagnostics) -> Json {
+pub fn decode(view: &View<'_>, errors: &mut Diagnostics) -> Map<String, Json> {
     let mut map = Map::new();
     for (name, value) in members(view.body, &view.context, errors) {
         if !value.is_null() {
             map.insert(name, value.to_json());
         }
     }
-    Json::Object(map)
+    map
 }
 
 /// The values of a body by name; a block wins over an attribute of the same name.

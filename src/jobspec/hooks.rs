@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::base::{Diagnostic, Diagnostics};
+use crate::jobspec::trail::MARK;
 use crate::jobspec::view::View;
 
 type Object = Map<String, Json>;
@@ -54,11 +55,13 @@ fn constraint(object: &mut Object) {
     if operand.is_empty() {
         "=".clone_into(&mut operand);
     }
-    *object = Object::from_iter([
-        ("LTarget".to_owned(), left.into()),
-        ("RTarget".to_owned(), right.into()),
-        ("Operand".to_owned(), operand.into()),
-    ]);
+    becomes(object, [("LTarget", left.into()), ("RTarget", right.into()), ("Operand", operand.into())]);
+}
+
+/// Other fields in the place of those that the words of the file filled.
+fn becomes<const N: usize>(object: &mut Object, fields: [(&str, Json); N]) {
+    let mark = object.remove_entry(MARK);
+    *object = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(mark).collect();
 }
 
 fn affinity(object: &mut Object) {
@@ -68,12 +71,16 @@ fn affinity(object: &mut Object) {
         "=".clone_into(&mut operand);
     }
     let weight = object.get("weight").cloned().unwrap_or_default();
-    *object = Object::from_iter([
-        ("LTarget".to_owned(), text(object, "attribute").into()),
-        ("RTarget".to_owned(), right.into()),
-        ("Operand".to_owned(), operand.into()),
-        ("Weight".to_owned(), weight),
-    ]);
+    let left = text(object, "attribute");
+    becomes(
+        object,
+        [
+            ("LTarget", left.into()),
+            ("RTarget", right.into()),
+            ("Operand", operand.into()),
+            ("Weight", weight),
+        ],
+    );
 }
 
 /// A task's policies are vertical, of the resource that the label names.
@@ -103,6 +110,10 @@ fn task_scaling(object: &mut Object, view: &View<'_>, errors: &mut Diagnostics) 
 }
 
 fn task(object: &mut Object, view: &View<'_>, errors: &mut Diagnostics) {
+    // The one key that the API leaves out.
+    if object.get("CSIPluginConfig").is_some_and(Json::is_null) {
+        object.remove("CSIPluginConfig");
+    }
     let Some(Json::Array(policies)) = object.get_mut("ScalingPolicies") else { return };
     let mut seen: Vec<String> = Vec::new();
     for policy in policies.iter_mut().filter_map(Json::as_object_mut) {

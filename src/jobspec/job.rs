@@ -1,18 +1,18 @@
 //! A whole job file.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use crate::base::{Diagnostic, Diagnostics, Source, Span, text};
-use crate::hcl::{self, Body, Item, Value};
+use crate::hcl::{self, Block, Body, Item, Value};
 use crate::jobspec::context::{Context, Names};
 use crate::jobspec::schema::JOB;
 use crate::jobspec::view::View;
-use crate::jobspec::{decode, files, json, normal, variables};
+use crate::jobspec::{decode, envsubst, files, json, normal, variables};
 
 /// What a job file is read with.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +25,13 @@ pub struct Inputs {
     pub shared: bool,
     /// Variables of the environment; those named `NOMAD_VAR_…` set variables of the job.
     pub environment: BTreeMap<String, String>,
-    /// Where the paths of file functions begin, and what they can't leave.
+    /// Names of the environment's variables that are put into the file before it is read, wherever it
+    /// has `$NAME` or `${NAME}`, as envsubst does.
+    pub envsubst: Vec<String>,
+    /// What file functions can't leave.
     pub root: PathBuf,
+    /// Where their paths begin: below the root, or absolute.
+    pub dir: PathBuf,
 }
 
 /// A job as Nomad's API takes it.
@@ -34,6 +39,8 @@ pub struct Inputs {
 pub struct Job {
     /// What `nomad job run -output` gives under "Job".
     pub json: Json,
+    /// The text that was read. Where pieces of it came from the environment, its
+    /// [`original`](Source::original) is the file.
     pub source: Arc<Source>,
     pub warnings: Diagnostics,
 }
@@ -52,6 +59,15 @@ impl Job {
 
 /// Reads a job file, in HCL or, where its first character other than a space is `{`, in JSON.
 pub fn parse(source: &Arc<Source>, inputs: &Inputs) -> Result<Job, Diagnostics> {
+    let source = &envsubst::substituted(source, inputs)?;
+    let body = body(source)?;
+    let names = names(&body, inputs, &mut |_, _| ())?;
+    let (json, warnings) = assemble(job_block(&body)?, &Context::new(&names))?;
+    Ok(Job { json, source: Arc::clone(source), warnings })
+}
+
+/// The tree of a job file.
+pub fn body(source: &Arc<Source>) -> Result<Body, Diagnostics> {
     let body = if source.text.trim_start_matches(' ').starts_with('{') {
         json::body(source)?
     } else {
@@ -59,30 +75,60 @@ pub fn parse(source: &Arc<Source>, inputs: &Inputs) -> Result<Job, Diagnostics> 
     };
     let mut errors = Diagnostics::default();
     top_level(&body, &mut errors);
-    let mut errors = errors.into_result(Diagnostics::default())?;
+    errors.into_result(body)
+}
 
-    let variables = variables::variables(&body, inputs, &files::pure(), &mut errors);
+/// The values of its variables and locals; `set_at` hears where each variable was set.
+pub fn names(
+    body: &Body,
+    inputs: &Inputs,
+    set_at: &mut dyn FnMut(&str, &Span),
+) -> Result<Names, Diagnostics> {
+    let mut errors = Diagnostics::default();
+    let variables = variables::variables(body, inputs, &files::pure(), set_at, &mut errors);
     let home = inputs.environment.get("HOME").map(String::as_str);
     let names = Names {
         variables,
         locals: Value::Object(BTreeMap::new()),
-        functions: files::functions(&inputs.root, home),
+        functions: files::functions(&inputs.root, &inputs.dir, home),
         work: Cell::new(0),
     };
-    let names = variables::locals(&body, names, &mut errors);
-    let mut errors = errors.into_result(Diagnostics::default())?;
+    let names = variables::locals(body, names, &mut errors);
+    errors.into_result(names)
+}
 
-    let Some(block) = body.blocks("job").next() else { return Err(missing_job(source).into()) };
+pub fn job_block(body: &Body) -> Result<&Block, Diagnostics> {
+    body.blocks("job").next().ok_or_else(|| missing_job(&body.span.source).into())
+}
+
+/// The job's JSON, and what is worth a warning.
+pub fn assemble<'a>(block: &'a Block, context: &Context<'a>) -> Result<(Json, Diagnostics), Diagnostics> {
+    let mut errors = Diagnostics::default();
     let label = block.labels.first().map(|label| label.text.clone()).unwrap_or_default();
-    let view = View::of(block, &Context::new(&names));
+    let view = View::of(block, context);
     let mut json = decode::decode(&JOB, &[], &view, &mut errors);
     if let Some(job) = json.as_object_mut() {
         normal::job(job, &label);
     }
-    if errors.has_errors() {
-        return Err(errors);
-    }
-    Ok(Job { json, source: Arc::clone(source), warnings: errors })
+    if errors.has_errors() { Err(errors) } else { Ok((json, errors)) }
+}
+
+/// The names of the variables that a job file declares; none of a file that can't be read.
+pub fn declared(source: &Arc<Source>) -> BTreeSet<String> {
+    let Ok(body) = body(source) else { return BTreeSet::new() };
+    let labels = body.blocks("variable").filter_map(|block| block.labels.first());
+    let short =
+        body.blocks("variables").flat_map(|block| block.body.attributes()).map(|attribute| &attribute.name);
+    labels.chain(short).map(|name| name.text.clone()).collect()
+}
+
+/// Where a job file says what its job depends on.
+pub fn place_of_depends_on(source: &Arc<Source>) -> Option<Span> {
+    let body = body(source).ok()?;
+    let job = &body.blocks("job").next()?.body;
+    let from_block = job.blocks("meta").find_map(|meta| Some(&meta.body.attribute("depends_on")?.expr));
+    let expr = from_block.or_else(|| Some(&job.attribute("meta")?.expr))?;
+    Some(expr.span.clone())
 }
 
 fn missing_job(source: &Arc<Source>) -> Diagnostic {

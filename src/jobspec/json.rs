@@ -175,7 +175,7 @@ fn variable(node: &JsonNode, errors: &mut Diagnostics) -> Body {
                     let source = Source::new(value.span.source.name.clone(), text.as_str());
                     match crate::hcl::parse_expression(&source) {
                         Ok(read) => expr = Expr { kind: read.kind, span: value.span.clone() },
-                        Err(error) => errors.push(Diagnostic { span: Some(value.span.clone()), ..error }),
+                        Err(error) => errors.push(error.at(&value.span)),
                     }
                 }
                 items.push(item(name, expr));
@@ -230,7 +230,7 @@ fn template(text: &str, span: &Span, errors: &mut Diagnostics) -> Expr {
             expr
         }
         Err(error) => {
-            errors.push(Diagnostic { span: Some(span.clone()), ..error });
+            errors.push(error.at(span));
             constant()
         }
     }

@@ -19,9 +19,12 @@
 //!   is kept as text is cut from the file at the offset it would have without escapes.
 //! - `reverse` is a function of text, as `strrev` is; `length` takes no text and no object.
 
+mod check;
 mod context;
 mod decode;
 mod dynamic;
+mod edit;
+mod envsubst;
 mod files;
 mod free;
 mod hooks;
@@ -29,12 +32,20 @@ mod job;
 mod json;
 mod normal;
 mod path;
+mod places;
+mod print;
 mod scalar;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod variables;
 mod view;
 
-pub use job::{Inputs, Job, parse};
+pub use check::check;
+pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
+pub use envsubst::{UNKNOWN, substituted};
+pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
 pub use path::{Change, Path, PathError};
+pub use places::{Places, places};
+pub use print::print;

@@ -22,7 +22,14 @@ struct Variable<'a> {
 }
 
 /// The values of all variables: default, then `NOMAD_VAR_…`, then var files, then what was given by hand.
-pub fn variables(body: &Body, inputs: &Inputs, functions: &Functions, errors: &mut Diagnostics) -> Value {
+/// `set_at` hears where the one that counts was set.
+pub fn variables(
+    body: &Body,
+    inputs: &Inputs,
+    functions: &Functions,
+    set_at: &mut dyn FnMut(&str, &Span),
+    errors: &mut Diagnostics,
+) -> Value {
     let mut declared = declarations(body, errors);
     for (name, text) in &inputs.environment {
         let Some(name) = name.strip_prefix("NOMAD_VAR_") else { continue };
@@ -61,6 +68,9 @@ pub fn variables(body: &Body, inputs: &Inputs, functions: &Functions, errors: &m
             Some(value) => {
                 for validation in &variable.validations {
                     validate(&name, value, &variable, validation, functions, errors);
+                }
+                if let Some(place) = &variable.place {
+                    set_at(&name, place);
                 }
                 values.insert(name, value.clone());
             }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::base::{RunId, Secrets};
 
 /// The version of the record format that is written.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// One record of an environment's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -183,6 +183,21 @@ pub enum Body {
         answer: String,
         who: String,
     },
+    /// A live change that no file has counts as given up. Since format 2.
+    PatchDropped {
+        job: String,
+        path: String,
+        who: String,
+        /// `patch drop`, or the flag.
+        how: String,
+    },
+    /// Every job that was registered before a stop, exactly. Since format 2.
+    JobsKept {
+        /// Their `JobModifyIndex`, by id.
+        jobs: BTreeMap<String, u64>,
+        /// SHA-256 of the jobs as the server held them: a JSON list beside the journal, with the undo material.
+        undo: String,
+    },
     RunPaused {
         reason: String,
     },
@@ -234,6 +249,8 @@ impl Body {
             | Self::WaveStarted { .. }
             | Self::WaveDone { .. }
             | Self::StepChild { .. }
+            | Self::PatchDropped { .. }
+            | Self::JobsKept { .. }
             | Self::RunDone { .. }
             | Self::RunAbandoned { .. } => {}
         }

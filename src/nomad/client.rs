@@ -1,8 +1,9 @@
 //! Requests: how they are addressed, authorised, repeated and judged by their status.
 //!
-//! Reads are tried again, for some four seconds, where the failure may pass, and once more where the
-//! token was refused (a server may lag behind the one that made it). Writes are tried once: one whose
-//! answer is lost ends as [`NomadError::OutcomeUnknown`], unless it cannot have reached the server.
+//! Reads are tried again, for some four seconds, where the failure may pass, an answer that ended too soon
+//! included, and once more where the token was refused (a server may lag behind the one that made it). A
+//! request to write goes out once: where its answer is lost, that is [`NomadError::OutcomeUnknown`],
+//! unless it cannot have reached the server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::base::Clock;
 use crate::http::{Request, Response, Transport};
 
 /// Waits between the tries of a read.
-pub(super) const BACKOFF: [Duration; 4] =
+const BACKOFF: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// The longest that is waited because a server says so.
@@ -138,6 +139,7 @@ impl Client {
         let unknown = |reason: String| NomadError::OutcomeUnknown { what: call.what.clone(), reason };
         match self.once(call).await {
             Err(NomadError::Unreachable(cause)) if !cause.never_sent() => Err(unknown(cause.to_string())),
+            Err(error @ NomadError::CutShort { .. }) => Err(unknown(error.to_string())),
             Err(NomadError::Server { status, text, .. }) if undecided(status, &text) => {
                 Err(unknown(format!("it answered {status}: {text}")))
             }
@@ -147,10 +149,10 @@ impl Client {
 
     async fn once(&self, call: &Call<'_>) -> Result<Response, NomadError> {
         let answer = self.transport.send(self.request(call)?).await.map_err(NomadError::Unreachable)?;
-        if answer.status.is_success() {
-            return Ok(answer);
-        }
         let what = call.what.clone();
+        if answer.status.is_success() {
+            return if is_cut(&answer.body) { Err(NomadError::CutShort { what }) } else { Ok(answer) };
+        }
         let text = server_text(&answer.text());
         let after = answer.headers.get(http::header::RETRY_AFTER);
         let after = after.and_then(|after| after.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
@@ -196,7 +198,7 @@ impl Client {
 }
 
 /// How long to wait before the same is tried again, after so many repetitions; none where it isn't.
-pub(super) fn pause(error: &NomadError, tries: usize) -> Option<Duration> {
+fn pause(error: &NomadError, tries: usize) -> Option<Duration> {
     match error {
         NomadError::Busy { retry_after, .. } => {
             let own = *BACKOFF.get(tries)?;
@@ -208,6 +210,12 @@ pub(super) fn pause(error: &NomadError, tries: usize) -> Option<Duration> {
         error if error.is_transient() => BACKOFF.get(tries).copied(),
         _ => None,
     }
+}
+
+/// Whether JSON ends before it is whole; some answers have no body.
+fn is_cut(body: &[u8]) -> bool {
+    let whole = serde_json::from_slice::<serde::de::IgnoredAny>(body);
+    !body.is_empty() && whole.is_err_and(|error| error.is_eof())
 }
 
 /// Whether a failed write may have been carried out all the same: a proxy lost the server, or the

@@ -26,6 +26,9 @@ pub enum NomadError {
     Server { what: String, status: u16, text: String },
     #[error("Nomad's answer to {what} makes no sense: {reason}")]
     Malformed { what: String, reason: String },
+    /// The connection ended before the answer did.
+    #[error("Nomad's answer to {what} ended too soon")]
+    CutShort { what: String },
     /// A write went out and its answer never came, or the server itself doesn't know: look before
     /// doing it again.
     #[error("whether Nomad carried out {what} is not known: {reason}")]
@@ -39,13 +42,18 @@ impl NomadError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(cause) => !matches!(cause, HttpError::BadUrl(_) | HttpError::TooLarge(_)),
-            Self::Busy { .. } => true,
+            Self::Busy { .. } | Self::CutShort { .. } => true,
             // Nomad says nearly everything with a plain 500.
             Self::Server { status, text, .. } => {
                 *status >= 500 && !LASTING.iter().any(|part| text.contains(part))
             }
             _ => false,
         }
+    }
+
+    /// Whether a look, or another try, may still bring a write about.
+    pub(super) fn leaves_open(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown { .. }) || self.is_transient()
     }
 
     /// What a person can do about it, where there is something to say.

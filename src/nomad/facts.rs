@@ -58,12 +58,12 @@ pub fn version_tag(job: &Value) -> Option<&str> {
 }
 
 /// `service`, `batch`, `system` or `sysbatch`; what is left out is a service.
-pub(super) fn kind(job: &Value) -> &str {
+pub fn kind(job: &Value) -> &str {
     job.get("Type").and_then(Value::as_str).filter(|kind| !kind.is_empty()).unwrap_or("service")
 }
 
-/// Whether registering it places nothing by itself.
-pub(super) fn waits_for_dispatch(job: &Value) -> bool {
+/// Whether registering it places nothing by itself: it waits for its time, or to be dispatched.
+pub fn waits_for_dispatch(job: &Value) -> bool {
     let present = |key: &str| job.get(key).is_some_and(Value::is_object);
     let enabled = |key: &str| job[key].get("Enabled").and_then(Value::as_bool).unwrap_or(true);
     (present("Periodic") && enabled("Periodic"))

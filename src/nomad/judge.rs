@@ -203,10 +203,8 @@ impl View {
         match deployment.status.as_str() {
             "successful" => return Some(self.healthy(None)),
             "failed" => {
-                let version = description.rsplit_once("rolling back to job version ");
-                let to = version.and_then(|(_, version)| version.trim().parse().ok());
                 let failure = self.failure(description.clone(), false);
-                return Some(match to {
+                return Some(match deployment.rolls_back_to() {
                     Some(to) => Verdict::RolledBack { to, failure },
                     None => Verdict::Failed(failure),
                 });

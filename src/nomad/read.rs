@@ -2,6 +2,7 @@
 //!
 //! Answers come from the leader (no stale reads). A thing that doesn't exist is `None`, not an error.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::client::{Call, Client, escape, json};
 use super::error::NomadError;
-use super::types::{Allocation, Deployment, Evaluation, JobStub, Node};
+use super::types::{Allocation, CheckResult, Deployment, Evaluation, JobStub, Node};
 use crate::http::Response;
 
 /// The oldest version this works with: job submissions came with 1.6.
@@ -112,13 +113,21 @@ impl Client {
         self.optional(&Call::get(job_path(id, ""), format!("job '{}'", shown(id)))).await
     }
 
+    /// The versions of a job that the server still holds, newest first; none where there is no such job.
+    pub async fn versions(&self, id: &str) -> Result<Vec<Value>, NomadError> {
+        let call = Call::get(job_path(id, "/versions"), format!("the versions of job '{}'", shown(id)));
+        let mut answer: Option<Value> = self.optional(&call).await?;
+        let versions = answer.as_mut().and_then(|answer| answer.get_mut("Versions")).map(Value::take);
+        Ok(match versions {
+            Some(Value::Array(versions)) => versions,
+            _ => Vec::new(),
+        })
+    }
+
     /// One older version of a job, as the server holds it.
     pub async fn job_at(&self, id: &str, version: u64) -> Result<Option<Value>, NomadError> {
-        let call = Call::get(job_path(id, "/versions"), format!("the versions of job '{}'", shown(id)));
-        let answer: Option<Value> = self.optional(&call).await?;
-        let versions = answer.as_ref().and_then(|answer| answer.get("Versions")).and_then(Value::as_array);
-        let found = versions.into_iter().flatten().find(|job| super::facts::job_version(job) == version);
-        Ok(found.cloned())
+        let versions = self.versions(id).await?;
+        Ok(versions.into_iter().find(|job| super::facts::job_version(job) == version))
     }
 
     /// The source that a job's version was registered with (`{Source, Format, VariableFlags, Variables}`).
@@ -145,6 +154,25 @@ impl Client {
             Call::get(job_path(job, "/allocations"), format!("the allocations of job '{}'", shown(job)));
         let answer = self.blocking::<Vec<Allocation>>(call, index, wait).await?;
         Ok(Indexed { index: answer.index, value: answer.value.unwrap_or_default() })
+    }
+
+    /// One allocation, answered once it changed after `index` or `wait` is over; `index` 0 answers at once.
+    pub async fn allocation_after(
+        &self,
+        id: &str,
+        index: u64,
+        wait: Duration,
+    ) -> Result<Indexed<Option<Allocation>>, NomadError> {
+        let call = Call::get(format!("/v1/allocation/{}", escape(id)), format!("allocation {}", shown(id)));
+        self.blocking(call, index, wait).await
+    }
+
+    /// What an allocation's node last saw of its checks (of services registered with Nomad itself only).
+    pub async fn checks(&self, allocation: &str) -> Result<Vec<CheckResult>, NomadError> {
+        let what = format!("the checks of allocation {}", shown(allocation));
+        let call = Call::get(format!("/v1/client/allocation/{}/checks", escape(allocation)), what);
+        let found: Option<Option<BTreeMap<String, CheckResult>>> = self.optional(&call).await?;
+        Ok(found.flatten().unwrap_or_default().into_values().collect())
     }
 
     pub async fn deployments(&self, job: &str) -> Result<Vec<Deployment>, NomadError> {
@@ -196,6 +224,33 @@ impl Client {
         let call = Call::get("/v1/nodes", "the list of nodes");
         let answer = self.read(&call).await?;
         Ok(json::<Option<Vec<Node>>>(&answer, &call.what)?.unwrap_or_default())
+    }
+
+    /// Every item of a list, page by page.
+    pub(super) async fn pages(
+        &self,
+        path: &str,
+        query: &[(&'static str, &str)],
+        what: &str,
+    ) -> Result<Vec<Value>, NomadError> {
+        let mut items = Vec::new();
+        let mut next = String::new();
+        loop {
+            let mut call = Call::get(path, what).query("per_page", &500);
+            for (key, value) in query {
+                call = call.query(key, value);
+            }
+            if !next.is_empty() {
+                call = call.query("next_token", &next);
+            }
+            let answer = self.read(&call).await?;
+            items.extend(json::<Option<Vec<Value>>>(&answer, &call.what)?.unwrap_or_default());
+            let token = header(&answer, "x-nomad-nexttoken").unwrap_or_default().to_owned();
+            if token.is_empty() || token == next {
+                return Ok(items);
+            }
+            next = token;
+        }
     }
 
     pub(super) async fn optional<T: DeserializeOwned>(

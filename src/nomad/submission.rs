@@ -28,9 +28,9 @@ struct Kept {
 }
 
 impl Client {
-    /// The source that a job's version was registered with, to register it with again; none where the
+    /// The source that a version of a job was registered with, to register it with again; none where the
     /// server keeps none.
-    pub async fn kept_submission(&self, id: &str, version: u64) -> Result<Option<Submission>, NomadError> {
+    pub async fn submission_of(&self, id: &str, version: u64) -> Result<Option<Submission>, NomadError> {
         let kept = self.submission(id, version).await?;
         let kept = kept.and_then(|kept| serde_json::from_value::<Kept>(kept).ok());
         Ok(kept.filter(|kept| !kept.source.is_empty()).map(|kept| Submission {

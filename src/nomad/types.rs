@@ -47,6 +47,9 @@ pub struct JobStub {
 pub struct Allocation {
     #[serde(rename = "ID")]
     pub id: String,
+    /// `JOB.GROUP[NUMBER]`
+    #[serde(deserialize_with = "nullable")]
+    pub name: String,
     #[serde(rename = "EvalID", deserialize_with = "nullable")]
     pub eval_id: String,
     #[serde(rename = "JobID", deserialize_with = "nullable")]
@@ -83,6 +86,40 @@ pub struct Allocation {
     /// Nanoseconds since 1970, by the server's clock.
     #[serde(deserialize_with = "nullable")]
     pub create_time: i64,
+}
+
+impl Allocation {
+    /// Whether nothing of it runs any more.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.client_status.as_str(), "complete" | "failed" | "lost")
+    }
+
+    /// The number in its name.
+    pub fn number(&self) -> u64 {
+        let number = self.name.rsplit_once('[').and_then(|(_, number)| number.strip_suffix(']'));
+        number.and_then(|number| number.parse().ok()).unwrap_or_default()
+    }
+}
+
+/// What a client last saw of one check of a service that is registered with Nomad itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CheckResult {
+    #[serde(deserialize_with = "nullable")]
+    pub check: String,
+    #[serde(deserialize_with = "nullable")]
+    pub service: String,
+    /// `healthiness`, or `readiness`: that one says nothing about health.
+    #[serde(deserialize_with = "nullable")]
+    pub mode: String,
+    /// `success`, `failure` or `pending`.
+    #[serde(deserialize_with = "nullable")]
+    pub status: String,
+    #[serde(deserialize_with = "nullable")]
+    pub output: String,
+    /// Seconds since 1970, by the node's clock.
+    #[serde(deserialize_with = "nullable")]
+    pub timestamp: i64,
 }
 
 /// An allocation's standing in its deployment.
@@ -153,6 +190,14 @@ pub struct Deployment {
     pub create_index: u64,
     #[serde(deserialize_with = "nullable")]
     pub modify_index: u64,
+}
+
+impl Deployment {
+    /// The version that the server goes back to: only its words tell.
+    pub(super) fn rolls_back_to(&self) -> Option<u64> {
+        let (_, version) = self.status_description.rsplit_once("rolling back to job version ")?;
+        version.trim().parse().ok()
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! What changes the cluster: each call goes out once, and says so if its outcome isn't known.
+//! What changes the cluster: each request goes out once, and says so if its outcome isn't known.
 //!
 //! Registering is check-and-set where an index is given. Stopping has no check-and-set in Nomad:
 //! whoever stops a job must have looked at it just before.
@@ -112,10 +112,8 @@ impl Client {
         })
     }
 
-    /// Registers `job`. With `enforce`, only if the job's `JobModifyIndex` still is that number
-    /// (0: only if there is no such job; a stopped one counts as there). The version tag is taken
-    /// off: a tag names one version, and the server would copy it onto the next.
-    pub async fn register(
+    /// Registers `job` by one request; see [`Self::register`].
+    pub(super) async fn register_once(
         &self,
         job: &Value,
         enforce: Option<u64>,
@@ -155,9 +153,19 @@ impl Client {
         Ok(Some(answer.eval_id).filter(|id| !id.is_empty()))
     }
 
-    /// Ends a running deployment as failed; with auto-revert the server goes back to the last good
-    /// version. The version it goes back to, where the server names one.
-    pub async fn fail_deployment(&self, id: &str) -> Result<Option<u64>, NomadError> {
+    /// Has an allocation's running tasks end and start again on its node. Answered once that has begun; health
+    /// is another matter ([`super::follow_restart`]).
+    pub async fn restart_allocation(&self, id: &str) -> Result<(), NomadError> {
+        let what = format!("restarting allocation {}", shown(id));
+        let path = format!("/v1/client/allocation/{}/restart", escape(id));
+        // Of a task with shutdown_delay the node answers only after that.
+        let call =
+            Call { timeout: std::time::Duration::from_secs(600), ..Call::write(Method::PUT, path, what) };
+        self.write(&call.body(object!({ "TaskName": "", "AllTasks": false }))).await.map(drop)
+    }
+
+    /// Ends a deployment by one request; see [`Self::fail_deployment`].
+    pub(super) async fn fail_deployment_once(&self, id: &str) -> Result<Option<u64>, NomadError> {
         let what = format!("failing deployment {}", shown(id));
         let call = Call::write(Method::PUT, format!("/v1/deployment/fail/{}", escape(id)), what)
             .body(object!({ "DeploymentID": id }));

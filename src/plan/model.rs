@@ -104,6 +104,9 @@ pub enum StepKind {
     TerraformDestroy,
     NomadJob,
     NomadStop,
+    NomadStart,
+    NomadRestart,
+    NomadScale,
     NomadPatch,
     Sql,
     Http,
@@ -113,11 +116,14 @@ pub enum StepKind {
 }
 
 impl StepKind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::TerraformApply,
         Self::TerraformDestroy,
         Self::NomadJob,
         Self::NomadStop,
+        Self::NomadStart,
+        Self::NomadRestart,
+        Self::NomadScale,
         Self::NomadPatch,
         Self::Sql,
         Self::Http,
@@ -132,6 +138,9 @@ impl StepKind {
             Self::TerraformDestroy => "terraform_destroy",
             Self::NomadJob => "nomad_job",
             Self::NomadStop => "nomad_stop",
+            Self::NomadStart => "nomad_start",
+            Self::NomadRestart => "nomad_restart",
+            Self::NomadScale => "nomad_scale",
             Self::NomadPatch => "nomad_patch",
             Self::Sql => "sql",
             Self::Http => "http",

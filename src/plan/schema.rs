@@ -97,6 +97,38 @@ pub const STEPS: &[BlockRule] = &[
         &[],
     ),
     block(
+        "nomad_start",
+        &[],
+        &[AFTER, TIMEOUT, required(late("jobs", Type::Strings)), late("files", Type::Strings)],
+        &[],
+    ),
+    block(
+        "nomad_restart",
+        &[],
+        &[
+            AFTER,
+            TIMEOUT,
+            required(late("jobs", Type::Strings)),
+            late("batch", Type::Any),
+            late("delay", Type::Duration),
+        ],
+        &[],
+    ),
+    block(
+        "nomad_scale",
+        &[],
+        &[
+            AFTER,
+            TIMEOUT,
+            required(late("job", Type::String)),
+            late("group", Type::String),
+            required(late("count", Type::Number)),
+            late("interval", Type::Duration),
+            late("min", Type::Number),
+        ],
+        &[],
+    ),
+    block(
         "nomad_patch",
         &[],
         &[

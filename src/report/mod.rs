@@ -20,7 +20,7 @@ mod table;
 pub use board::{Board, Row};
 pub use options::Options;
 pub use page::Page;
-pub use problems::diagnostics;
+pub use problems::{diagnostics, diagnostics_json};
 pub use prose::Prose;
 pub use reporter::{Held, Reporter};
 pub use styled::{Role, Styled};

@@ -8,6 +8,8 @@ use miette::{
     SourceSpan, SpanContents,
 };
 
+use serde_json::{Value, json};
+
 use super::page::Page;
 use super::styled::{Role, SIMULATED, Styled};
 use crate::base::{Diagnostic, Diagnostics, Secrets, Severity, Span, text};
@@ -17,6 +19,29 @@ use crate::base::{Diagnostic, Diagnostics, Secrets, Severity, Span, text};
 pub fn diagnostics(found: &Diagnostics, color: bool, width: usize) -> String {
     let page = Page { width: Some(width), color, unicode: color, simulated: false };
     render(found, &page, &Secrets::default())
+}
+
+/// The same for machines: `{"file", "line", "column", "severity", "message", "help"}` each, null where there is
+/// none.
+pub fn diagnostics_json(found: &Diagnostics) -> Value {
+    in_order(found)
+        .into_iter()
+        .map(|diagnostic| {
+            let place = diagnostic.span.as_ref();
+            let position = place.map(|span| span.source.position(span.range.start));
+            json!({
+                "file": place.map(|span| &span.source.name),
+                "line": position.map(|(line, _)| line),
+                "column": position.map(|(_, column)| column),
+                "severity": match diagnostic.severity {
+                    Severity::Error => "error",
+                    Severity::Warning => "warning",
+                },
+                "message": diagnostic.message,
+                "help": diagnostic.help,
+            })
+        })
+        .collect()
 }
 
 pub(super) fn render(found: &Diagnostics, page: &Page, secrets: &Secrets) -> String {

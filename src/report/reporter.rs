@@ -1,6 +1,6 @@
 //! The one place that prints.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde_json::Value;
@@ -142,6 +142,14 @@ impl Reporter {
             self.0.secrets.mask_json(&mut document);
             self.0.state().print(&format!("{}\n", escaped(&document.to_string())));
         }
+    }
+
+    /// A text on stdout for whoever reads it next, as it is; on a terminal without what could steer that.
+    pub fn document(&self, text: &str) {
+        let masked = self.0.secrets.mask(text);
+        let shown =
+            if std::io::stdout().is_terminal() { text::harmless(&masked) } else { masked.as_str().into() };
+        self.0.state().print(&shown);
     }
 
     /// An error on stderr: what is wrong, and what to do about it.

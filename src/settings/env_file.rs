@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use crate::base::{Diagnostic, Secrets, Source, Span};
 
 /// Ends of names whose values are no secret, for files whose every other value is taken for one.
-const PUBLIC: [&str; 14] = [
+const PUBLIC: [&str; 17] = [
     "_URL",
     "_NAME",
     "_ID",
@@ -23,6 +23,9 @@ const PUBLIC: [&str; 14] = [
     "_INTERFACE",
     "_TYPE",
     "_PROFILE",
+    "_TAG",
+    "_IMAGE",
+    "_COMMIT",
 ];
 
 /// The variables that a file sets. Their values are secrets from then on, but for plainly public ones.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::model::{Environment, NomadSettings, Project, TerraformSettings, TokenSource};
+use super::model::{Environment, GitSettings, NomadSettings, Project, TerraformSettings, TokenSource};
 use crate::base::{Diagnostic, Diagnostics, Source, Span};
 use crate::dialect::{
     BlockRule, Reader, Type, Values, block, late, list_items, load as known, object_items, required,
@@ -38,9 +38,14 @@ const NOMAD: BlockRule = block(
         known("namespace", Type::String),
         known("region", Type::String),
         known("var_files", Type::Strings),
+        known("envsubst", Type::Strings),
+        known("files", Type::Strings),
     ],
     &[],
 );
+
+const GIT: BlockRule =
+    block("git", &[], &[known("branch", Type::String), known("remote", Type::String)], &[]);
 
 const DATABASE: BlockRule = block("database", &["NAME"], &[required(late("url", Type::String))], &[]);
 
@@ -54,7 +59,7 @@ const ENVIRONMENT: BlockRule = block(
         known("inherit", Type::Strings),
         late("values", Type::Object),
     ],
-    &[TERRAFORM, NOMAD, DATABASE],
+    &[TERRAFORM, NOMAD, GIT, DATABASE],
 );
 
 const FILE: BlockRule = block("", &[], &[required(known("project", Type::String))], &[ENVIRONMENT]);
@@ -123,6 +128,7 @@ impl Loader<'_> {
             inherit: self.reader.strings(body, "inherit").unwrap_or_default(),
             terraform: self.one(body, "terraform").map(|b| self.terraform(b)),
             nomad: self.one(body, "nomad").map(|b| self.nomad(b)),
+            git: self.one(body, "git").map(|b| self.git(b)),
             databases,
             values: self.values(body),
             span: label.map_or(&block.kind.span, |label| &label.span).clone(),
@@ -191,8 +197,50 @@ impl Loader<'_> {
             namespace: self.reader.string(body, "namespace"),
             region: self.reader.string(body, "region"),
             var_files: self.files(body, "var_files"),
+            envsubst: self.variable_names(body, "envsubst"),
+            files: self.reader.strings(body, "files"),
             span: block.kind.span.clone(),
         }
+    }
+
+    fn git(&mut self, block: &Block) -> GitSettings {
+        let body = &block.body;
+        self.reader.check(body, &GIT, &block.kind.span);
+        for name in ["branch", "remote"] {
+            let odd = |text: &String| {
+                text.is_empty() || text.starts_with('-') || text.contains(char::is_whitespace)
+            };
+            if let (Some(text), Some(attribute)) =
+                (self.reader.string(body, name).filter(odd), body.attribute(name))
+            {
+                self.reader.error(
+                    format!("'{text}' can't be the name of a {name}"),
+                    &attribute.expr.span,
+                    None,
+                );
+            }
+        }
+        GitSettings {
+            branch: self.reader.string(body, "branch"),
+            remote: self.reader.string(body, "remote"),
+            span: block.kind.span.clone(),
+        }
+    }
+
+    /// Names of environment variables, without a `$`.
+    fn variable_names(&mut self, body: &Body, name: &str) -> Vec<String> {
+        let Some(names) = self.reader.strings(body, name) else { return Vec::new() };
+        let Some(attribute) = body.attribute(name) else { return Vec::new() };
+        let items = list_items(&attribute.expr).unwrap_or_default();
+        for (i, name) in names.iter().enumerate() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
+                let span = items.get(i).map_or(&attribute.expr.span, |item| &item.span);
+                let help = "write the name alone, as in IMAGE_TAG".to_owned();
+                self.reader.error(format!("'{name}' can't name an environment variable"), span, Some(help));
+            }
+        }
+        names
     }
 
     /// Paths with the place that names each, so that a missing one can be pointed at.

@@ -8,4 +8,4 @@ mod load;
 mod model;
 
 pub use load::{FILE_NAME, find_root, load, read, unknown_roots};
-pub use model::{Environment, NomadSettings, Project, TerraformSettings, TokenSource};
+pub use model::{Environment, GitSettings, NomadSettings, Project, TerraformSettings, TokenSource};

@@ -41,6 +41,7 @@ pub struct Environment {
     pub inherit: Vec<String>,
     pub terraform: Option<TerraformSettings>,
     pub nomad: Option<NomadSettings>,
+    pub git: Option<GitSettings>,
     /// URLs by name.
     pub databases: BTreeMap<String, Expr>,
     /// `environment.values.NAME` in plans.
@@ -68,6 +69,21 @@ pub struct NomadSettings {
     pub namespace: Option<String>,
     pub region: Option<String>,
     pub var_files: Vec<(PathBuf, Span)>,
+    /// Variables of the environment that are put into job files before they are read.
+    pub envsubst: Vec<String>,
+    /// Patterns of the environment's job files, relative to the root; none where its plans' `nomad_job`
+    /// steps say which they are.
+    pub files: Option<Vec<String>>,
+    pub span: Span,
+}
+
+/// What it takes for a change of the environment's files to be saved, where they lie in a git work tree.
+#[derive(Clone, Debug)]
+pub struct GitSettings {
+    /// The branch that the environment is deployed from: a commit counts once it is pushed there.
+    pub branch: Option<String>,
+    /// The remote that has it; the one that git would push to where it isn't named.
+    pub remote: Option<String>,
     pub span: Span,
 }
 

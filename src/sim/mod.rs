@@ -17,7 +17,7 @@ mod world;
 pub use door::{ClockFile, Control, ControlError, DoorError, Sandbox, SandboxFile, SandboxOptions};
 pub use faults::{Fault, FaultKind};
 pub use infrastructure::Infrastructure;
-pub use nomad::NodeSize;
+pub use nomad::{NodeSize, canonical_job, job_diff};
 pub use production::{ProductionError, Report, TypeReport};
 pub use stand_in::{StandIn, StandInOptions};
 pub use world::{World, WorldOptions};

@@ -23,10 +23,13 @@ pub(super) fn router(world: World) -> Router {
 
 async fn handle(State(world): State<World>, uri: Uri) -> Response {
     let path = uri.path().to_owned();
-    if let Some(fault) = world.fault(&path).await {
-        return fault;
-    }
-    let stage = match path.as_str() {
+    let answering = world.clone();
+    world.answered(&path, async move { serve(&answering, &uri) }).await
+}
+
+fn serve(world: &World, uri: &Uri) -> Response {
+    let path = uri.path();
+    let stage = match path {
         "/publication/lag" => Stage::Published,
         "/index/lag" => Stage::Indexed,
         "/health" => return answer(&json!({"ok": true})),

@@ -224,13 +224,33 @@ impl World {
         self.locked(|state| state.faults.clone())
     }
 
+    /// Has an allocation not get well any more once it is restarted, or get well again. Whether there is one of
+    /// that id.
+    pub fn ail(&self, allocation: &str, ails: bool) -> bool {
+        let known = self.cluster(|cluster| {
+            if ails {
+                cluster.ailing.insert(allocation.to_owned());
+            } else {
+                cluster.ailing.remove(allocation);
+            }
+            cluster.allocations.contains_key(allocation)
+        });
+        known.unwrap_or_default()
+    }
+
     pub(super) fn take_fault(&self, path: &str) -> Option<FaultKind> {
         self.locked(|state| {
-            let fault = state.faults.iter_mut().find(|f| f.times > 0 && path.starts_with(&f.path))?;
-            fault.times -= 1;
-            let kind = fault.kind;
-            state.faults.retain(|f| f.times > 0);
-            Some(kind)
+            let mut due = None;
+            for fault in state.faults.iter_mut().filter(|fault| path.starts_with(&fault.path)) {
+                if fault.skip > 0 {
+                    fault.skip -= 1;
+                } else if due.is_none() && fault.times > 0 {
+                    fault.times -= 1;
+                    due = Some(fault.kind);
+                }
+            }
+            state.faults.retain(|fault| fault.times > 0);
+            due
         })
     }
 

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use super::command::Command;
 use super::nomad_job::NomadJobs;
+use super::nomad_restart::NomadRestart;
+use super::nomad_scale::NomadScale;
+use super::nomad_start::NomadStart;
 use super::nomad_stop::NomadStop;
 use super::patch::Patch;
 use super::person::Person;
@@ -31,6 +34,9 @@ fn one(spec: &StepSpec, environment: &Arc<Environment>) -> Arc<dyn Step> {
         StepKind::TerraformDestroy => Arc::new(TerraformStep::new(inputs, Operation::Destroy)),
         StepKind::NomadJob => Arc::new(NomadJobs(inputs)),
         StepKind::NomadStop => Arc::new(NomadStop(inputs)),
+        StepKind::NomadStart => Arc::new(NomadStart(inputs)),
+        StepKind::NomadRestart => Arc::new(NomadRestart(inputs)),
+        StepKind::NomadScale => Arc::new(NomadScale(inputs)),
         StepKind::NomadPatch => Arc::new(Patch::new(inputs)),
         StepKind::Sql => Arc::new(Statement(inputs)),
         StepKind::Http => Arc::new(HttpRequest(inputs)),
@@ -63,7 +69,7 @@ impl Inputs {
         self.read_in(&cx.facts.scope(), get)
     }
 
-    fn read_in<T>(
+    pub(super) fn read_in<T>(
         &self,
         scope: &Values,
         get: impl FnOnce(&mut Reader<'_>, &Body) -> Option<T>,

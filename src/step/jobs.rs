@@ -1,17 +1,15 @@
-//! What the Nomad steps share: reading job files, showing a server's diff, following a registration.
+//! What the Nomad steps share: showing a server's diff, following a registration.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::base::{Diagnostic, Diagnostics, Source, text};
+use crate::base::{Diagnostics, text};
 use crate::engine::{Context, StepError, Touched};
 use crate::environment::{Environment, ReachError};
 use crate::event::{Line, Mark};
-use crate::jobspec::{self, Inputs, Job};
 use crate::nomad::{
     CLOSING, Client, DiffLine, Failure, FollowOptions, NomadError, Planned, Progress, Registered, Sign,
     Verdict, diff_lines, follow,
@@ -43,79 +41,19 @@ pub(super) fn fingerprint(job: &Value) -> String {
     Sha256::digest(job.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The jobs of files and patterns, relative to the project's root, in the order of their names.
-pub(super) fn read_jobs(environment: &Environment, patterns: &[String]) -> Result<Vec<Job>, StepError> {
-    let mut problems = Diagnostics::default();
-    let mut jobs: Vec<Job> = Vec::new();
-    let inputs = inputs(environment)?;
-    for path in job_files(environment, patterns)? {
-        let name = path.strip_prefix(environment.root()).unwrap_or(&path).display().to_string();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) => {
-                problems.push(Diagnostic::error(format!("{name} can't be read: {error}")));
-                continue;
-            }
-        };
-        match jobspec::parse(&Source::new(name, text), &inputs) {
-            Ok(job) => match jobs.iter().find(|other| other.id() == job.id()) {
-                Some(other) => problems.push(Diagnostic::error(format!(
-                    "{} and {} both hold the job '{}'",
-                    other.source.name,
-                    job.source.name,
-                    job.id()
-                ))),
-                None => jobs.push(job),
-            },
-            Err(found) => problems.extend(found),
-        }
+/// A job as the server holds it; an error with the nearest name where it has none.
+pub(super) async fn registered_job(client: &Client, id: &str) -> Result<Value, StepError> {
+    if let Some(job) = client.job(id).await.map_err(refused)? {
+        return Ok(job);
     }
-    problems.into_result(jobs).map_err(StepError::from)
-}
-
-fn inputs(environment: &Environment) -> Result<Inputs, StepError> {
-    let mut var_files = Vec::new();
-    let settings = environment.settings().nomad.as_ref();
-    for (path, span) in settings.map(|nomad| nomad.var_files.as_slice()).unwrap_or_default() {
-        let text = std::fs::read_to_string(environment.root().join(path)).map_err(|error| {
-            let message = format!("the var file {} can't be read: {error}", path.display());
-            StepError::from(Diagnostics::from(Diagnostic::error(message).at(span)))
-        })?;
-        var_files.push(Source::new(path.display().to_string(), text));
-    }
-    let variables = environment.child_variables();
-    let given = variables.into_iter().filter(|(name, _)| name.starts_with("NOMAD_VAR_")).collect();
-    Ok(Inputs {
-        variables: Vec::new(),
-        var_files,
-        shared: true,
-        environment: given,
-        root: environment.root().clone(),
-    })
-}
-
-fn job_files(environment: &Environment, patterns: &[String]) -> Result<Vec<PathBuf>, StepError> {
-    let root = environment.root();
-    let mut files = Vec::new();
-    for pattern in patterns {
-        let below = std::path::Path::new(pattern);
-        if below.is_absolute() || below.components().any(|part| part == std::path::Component::ParentDir) {
-            let message = format!("'{pattern}' leads out of the project");
-            return Err(StepError::untouched(message).help("job files lie below the project's root"));
-        }
-        let whole = format!("{}/{pattern}", glob::Pattern::escape(&root.display().to_string()));
-        let found = glob::glob(&whole)
-            .map_err(|error| StepError::untouched(format!("'{pattern}' is not a pattern")).because(error))?;
-        let before = files.len();
-        files.extend(found.filter_map(Result::ok).filter(|path| path.is_file()));
-        if files.len() == before {
-            let message = format!("no file matches '{pattern}'");
-            return Err(StepError::untouched(message).help(format!("it is looked for in {}", root.display())));
-        }
-    }
-    files.sort();
-    files.dedup();
-    Ok(files)
+    let stubs = client.jobs().await.map_err(refused)?;
+    let names: Vec<&str> = stubs.iter().map(|stub| stub.id.as_str()).collect();
+    let error = StepError::untouched(format!("there is no job '{}'", text::one_line(id)));
+    Err(error.help(match text::nearest(id, names.iter().copied()) {
+        Some(near) => format!("did you mean '{}'?", text::one_line(near)),
+        None if names.is_empty() => "no job is registered".into(),
+        None => format!("the jobs are {}", text::one_line(&text::list(&names))),
+    }))
 }
 
 /// A server's diff and what it warns of, for a person.
@@ -157,7 +95,14 @@ pub(super) async fn healthy(
     if verdict.is_healthy() {
         return Ok(verdict.lines().join(", "));
     }
-    Err(unhealthy(&registered.job_id, &back_now(cx, client, verdict).await))
+    let advice = match &verdict {
+        // An answer that doesn't come is no reason to say less than before.
+        Verdict::CannotPlace { .. } => client.advice(&registered.job_id).await.ok().flatten(),
+        _ => None,
+    };
+    let environment = cx.environment.as_str();
+    let verdict = back_now(cx, client, verdict).await;
+    Err(unhealthy(&registered.job_id, &verdict, advice.map(|advice| advice.lines(environment))))
 }
 
 /// Follows what was registered to its verdict, and tells how it goes. Once all is healthy, it waits for
@@ -199,7 +144,12 @@ pub(super) async fn watch(
     };
     verdict.map_err(|error| {
         let failed = refused(error);
-        StepError { touched: Touched::Unknown, ..failed }
+        let message = format!(
+            "'{}' is registered, but what becomes of it can't be seen: {}",
+            text::one_line(&registered.job_id),
+            failed.message
+        );
+        StepError { message, touched: Touched::Unknown, ..failed }
     })
 }
 
@@ -223,8 +173,12 @@ pub(super) async fn back_now(cx: &Context, client: &Client, verdict: Verdict) ->
     }
 }
 
-fn unhealthy(job: &str, verdict: &Verdict) -> StepError {
+fn unhealthy(job: &str, verdict: &Verdict, advice: Option<Vec<String>>) -> StepError {
+    let advised = advice.is_some();
     let help = match verdict {
+        Verdict::CannotPlace { .. } if advised => {
+            Some("make room, or ask for less in the job file too, or the next start undoes it".to_owned())
+        }
         Verdict::CannotPlace { .. } => Some(
             "make room, or ask for less in the job file (`nomad node status` shows what the nodes have)"
                 .to_owned(),
@@ -235,7 +189,8 @@ fn unhealthy(job: &str, verdict: &Verdict) -> StepError {
     };
     let mut lines = verdict.lines().into_iter();
     let mut message = format!("'{job}': {}", lines.next().unwrap_or_default());
-    for line in lines {
+    let rest: Vec<String> = advice.unwrap_or_else(|| lines.collect());
+    for line in rest {
         message.push_str("\n  ");
         message.push_str(&line);
     }

@@ -4,7 +4,11 @@
 mod build;
 mod command;
 mod jobs;
+mod named;
 mod nomad_job;
+mod nomad_restart;
+mod nomad_scale;
+mod nomad_start;
 mod nomad_stop;
 mod patch;
 mod person;
@@ -13,4 +17,5 @@ mod statement;
 mod terraform;
 
 pub use build::{Inputs, build};
+pub use named::{Named, named};
 pub use patch::{MADE, OnFailure, Only, Patch, ServiceChange, Wanted};

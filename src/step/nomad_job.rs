@@ -8,12 +8,13 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Map, Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, fingerprint, healthy, plan_lines, read_jobs, refused};
+use super::jobs::{client, fingerprint, healthy, plan_lines, refused};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
 use crate::jobspec::Job;
 use crate::journal::Intent;
+use crate::lasting::read_jobs;
 use crate::nomad::{Client, Planned, Registered, Submission, canonical, is_stopped, is_unchanged};
 use crate::plan::levels;
 

@@ -76,6 +76,11 @@ async fn reads_are_tried_again_for_a_while() {
     assert_eq!(fake.asked().len(), 5);
     let fake = Fake::new(|_, _| text(429, ""));
     assert!(matches!(fake.client().jobs().await, Err(NomadError::Busy { .. })));
+    let fake = Fake::new(|_, before| match before {
+        0 => text(200, r#"[{ "ID": "we"#),
+        _ => answer(&json!([{ "ID": "web" }])),
+    });
+    assert_eq!(fake.client().jobs().await.unwrap()[0].id, "web");
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,10 +92,10 @@ async fn what_will_not_pass_is_tried_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn writes_are_never_repeated() {
+async fn writes_that_no_look_can_settle_are_never_repeated() {
     let fake = Fake::new(|_, _| broken());
     assert!(matches!(
-        fake.client().register(&job(), Some(1), None).await,
+        fake.client().register(&job(), None, None).await,
         Err(NomadError::OutcomeUnknown { .. })
     ));
     assert_eq!(fake.asked().len(), 1);

@@ -22,6 +22,10 @@ use crate::registering::{
     plan_of_a_change, plan_of_a_new_job, reverted, source_follows_the_image, source_is_kept,
     stop_then_register, unknown_jobs,
 };
+use crate::restarting::{a_restart_in_its_place, a_restart_that_fails, checks_are_told};
+use crate::rooms::{
+    nodes_are_judged_one_by_one, what_has_no_place_is_explained, what_is_held_is_what_was_asked,
+};
 
 /// Runs every case, all at once, and says which failed.
 pub async fn run(target: Target) {
@@ -68,6 +72,12 @@ pub async fn run(target: Target) {
         names_with_slashes,
         nodes_are_ready,
         image_of_a_job,
+        a_restart_in_its_place,
+        a_restart_that_fails,
+        checks_are_told,
+        what_is_held_is_what_was_asked,
+        nodes_are_judged_one_by_one,
+        what_has_no_place_is_explained,
     );
     let mut failed = Vec::new();
     for (name, case) in running {

@@ -33,31 +33,33 @@ pub struct RunArgs {
     /// Expects other counts of a Terraform step than its plan does: add=11 or STEP:add=11 (recorded)
     #[arg(long, value_name = "COUNTS", value_parser = guard_override)]
     pub guard: Option<GuardOverride>,
+    /// Goes on although what runs isn't in the job files: patches and changes by hand are lost (recorded)
+    #[arg(long)]
+    pub discard_patches: bool,
 }
 
 impl RunArgs {
     pub fn request(&self) -> Result<Request, Failure> {
         Ok(Request {
-            inputs: self.inputs()?,
+            inputs: inputs(&self.var_file, &self.var)?,
             downtime: self.downtime,
             yes: self.yes,
             approve: self.approve.clone(),
             guard: self.guard.clone(),
+            discard_patches: self.discard_patches,
             ..Request::default()
         })
     }
 }
 
-impl RunArgs {
-    /// Var files in their order, the last one wins, and `--var` over them.
-    fn inputs(&self) -> Result<BTreeMap<String, String>, Failure> {
-        let mut inputs = BTreeMap::new();
-        for path in &self.var_file {
-            inputs.extend(app::inputs_of(path)?);
-        }
-        inputs.extend(variables(&self.var)?);
-        Ok(inputs)
+/// Var files in their order, the last one wins, and `--var` over them.
+pub fn inputs(files: &[PathBuf], given: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut inputs = BTreeMap::new();
+    for path in files {
+        inputs.extend(app::inputs_of(path)?);
     }
+    inputs.extend(variables(given)?);
+    Ok(inputs)
 }
 
 /// What `--var` gives, each once: of two values one would be dropped in silence.

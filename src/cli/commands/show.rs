@@ -66,6 +66,10 @@ fn said(record: &Record) -> String {
         Body::GateWaived { gate, who, detail, .. } => format!("  gate {gate} passed over by {who}: {detail}"),
         Body::Recorded { name, value } => format!("  recorded {name} = {value}"),
         Body::Answered { question, answer, who } => format!("  {who} answered {answer}: {question}"),
+        Body::PatchDropped { job, path, who, how } => {
+            format!("  {who} gave the patch of {job} {path} up ({how})")
+        }
+        Body::JobsKept { jobs, .. } => format!("  {} kept as they were", text::count(jobs.len(), "job")),
         Body::RunPaused { reason } => format!("paused: {reason}"),
         Body::RunFailed { reason } => format!("failed: {reason}"),
         Body::RunDone { .. } => "done".into(),

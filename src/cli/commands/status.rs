@@ -22,7 +22,7 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
     let opened = open_to_look(&global.options(args.positional.as_ref(), ui)?)?;
     let status = app::status(&opened).await?;
     if ui.json {
-        ui.reporter.json(&as_json(&status));
+        ui.reporter.json(&as_json(&status, &opened.settings.name));
         return Ok(Code::Done);
     }
     let reporter = &ui.reporter;
@@ -70,6 +70,9 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
                 if let Some(reason) = &job.health.pending {
                     reporter.say(&format!("{}: {}", job.health.id, text::one_line(reason)));
                 }
+                for line in job.advice.iter().flat_map(|advice| advice.lines(&opened.settings.name)) {
+                    reporter.say(&format!("  {line}"));
+                }
             }
         }
     }
@@ -87,6 +90,12 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
         let next = format!("blackstart resume {} -e {}", run.id, opened.settings.name);
         reporter.say(&format!("unfinished {} ({}); go on with it: {next}", run.id, run.plan));
     }
+    for patch in &status.unsaved {
+        reporter.warning(&format!("unsaved patch: {}", patch.words()), None);
+    }
+    if !status.unsaved.is_empty() {
+        reporter.say(&app::ways_out(&opened.settings.name));
+    }
     Ok(Code::Done)
 }
 
@@ -95,9 +104,19 @@ fn short_image(image: &str) -> &str {
     image.rsplit('/').next().unwrap_or(image)
 }
 
-fn as_json(status: &app::Status) -> serde_json::Value {
+fn as_json(status: &app::Status, environment: &str) -> serde_json::Value {
     let jobs = status.nomad.as_ref().and_then(|nomad| nomad.as_ref().ok()).map(|jobs| {
-        jobs.iter().map(|job| serde_json::to_value(&job.health).unwrap_or_default()).collect::<Vec<_>>()
+        let one = |job: &app::JobRow| {
+            let mut value = serde_json::to_value(&job.health).unwrap_or_default();
+            if let Some(advice) = &job.advice {
+                let commands: Vec<String> =
+                    advice.offers.iter().map(|offer| offer.command(environment)).collect();
+                value["advice"] =
+                    json!({ "groups": advice.groups, "offers": advice.offers, "commands": commands });
+            }
+            value
+        };
+        jobs.iter().map(one).collect::<Vec<_>>()
     });
     let resources =
         status.terraform.as_ref().and_then(|terraform| terraform.as_ref().ok()).map(|state| &state.resources);
@@ -109,6 +128,17 @@ fn as_json(status: &app::Status) -> serde_json::Value {
         "nomad_error": error(status.nomad.as_ref().and_then(|n| n.as_ref().err())),
         "downtime_seconds": status.downtime.seconds(),
         "last_run": status.last_run.as_ref().map(|run| json!({ "run": run.id, "plan": run.plan, "status": runs::status(run) })),
+        "unsaved": status.unsaved.iter().map(|patch| json!({
+            "job": patch.change.job,
+            "path": patch.change.path,
+            "old": patch.change.old,
+            "new": patch.change.new,
+            "at": patch.change.at,
+            "who": patch.change.who,
+            "run": patch.change.run,
+            "certain": patch.change.certain,
+            "why": patch.why.words(),
+        })).collect::<Vec<_>>(),
         "unfinished": status.unfinished.iter().map(|run| &run.id).collect::<Vec<_>>(),
     })
 }

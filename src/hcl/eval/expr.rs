@@ -181,7 +181,7 @@ pub fn condition(expr: &Expr, env: &Env<'_>, what: &str) -> Result<Option<bool>,
     truth(&value, &expr.span, what)
 }
 
-fn truth(value: &Value, span: &Span, what: &str) -> Result<Option<bool>, Diagnostic> {
+pub fn truth(value: &Value, span: &Span, what: &str) -> Result<Option<bool>, Diagnostic> {
     match convert(value, &Type::Bool) {
         Ok(Value::Bool(truth)) => Ok(Some(truth)),
         Ok(Value::Unknown) => Ok(None),

@@ -8,5 +8,5 @@ mod scope;
 mod template;
 
 pub use env::{Env, Evaluated, MAX_WORK};
-pub use expr::evaluate;
+pub use expr::{elements, evaluate, truth};
 pub use scope::{Root, Scope};

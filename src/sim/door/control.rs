@@ -8,6 +8,7 @@
 //! | `POST /speed` | `{"speed": 600}` | time passes faster or slower |
 //! | `POST /faults` | `{path, times, kind}` | the next requests fare badly |
 //! | `GET /faults` | | those that no request has met yet |
+//! | `POST /ail` | `{"allocation": ID, "ails": true}` | once restarted, it doesn't get well any more |
 //! | `POST /shutdown` | | the sandbox ends |
 //!
 //! Every other answer is the file as it is then.
@@ -88,6 +89,12 @@ async fn done(
         ("POST", "/faults") => {
             let fault: Fault = serde_json::from_value(body).map_err(|e| wrong(&e))?;
             sandbox.world().inject(fault);
+        }
+        ("POST", "/ail") => {
+            let id = body["allocation"].as_str().unwrap_or_default();
+            if !sandbox.world().ail(id, body["ails"].as_bool().unwrap_or(true)) {
+                return Err(wrong(&format!("there is no allocation '{id}'")));
+            }
         }
         ("POST", "/shutdown") => {
             let file = sandbox.file().await;

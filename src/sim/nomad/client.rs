@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Happening, Step, Table, duration, nanos};
+use super::failure::Failure;
 use super::fate::{Fate, event, fate, go_duration};
 use super::records::{Allocation, TaskState};
 use super::value::{array, group, int, text};
@@ -77,6 +78,7 @@ impl Cluster {
         let at = nanos(self.now);
         let now = self.now;
         let fetched = self.allocations.get(id).map(images).unwrap_or_default();
+        let ails = self.ails(id);
         let Some(a) = self.touch(id) else { return };
         a.client = "running".into();
         a.client_description = "Tasks are running".into();
@@ -95,7 +97,7 @@ impl Cluster {
                 state.state = "dead".into();
                 state.finished = Some(now);
                 state.push(event(at, "Terminated", "Exit Code: 0", &[]));
-            } else if let Fate::Ends { after, .. } = fate(&task) {
+            } else if let Fate::Ends { after, .. } = fares(&task, ails) {
                 ends = Some(ends.map_or(after, |e| e.min(after)));
             }
         }
@@ -162,9 +164,9 @@ impl Cluster {
     fn fail(&mut self, id: &str) {
         let Some(a) = self.allocations.get(id) else { return };
         let tasks = group(&a.spec, &a.group).map(|g| array(g, "Tasks").to_vec()).unwrap_or_default();
-        let at = nanos(self.now);
+        let (at, ails) = (nanos(self.now), self.ails(id));
         for task in &tasks {
-            if let Fate::NeverStarts(why, _) = fate(task)
+            if let Fate::NeverStarts(why, _) = fares(task, ails)
                 && let Some(state) = self.task(id, text(task, "Name"))
             {
                 let fields =
@@ -179,10 +181,10 @@ impl Cluster {
         let Some(a) = self.allocations.get(id) else { return };
         let tasks = group(&a.spec, &a.group).map(|g| array(g, "Tasks").to_vec()).unwrap_or_default();
         let batch = matches!(text(&a.spec, "Type"), "batch" | "sysbatch");
-        let (at, now) = (nanos(self.now), self.now);
+        let (at, now, ails) = (nanos(self.now), self.now, self.ails(id));
         let mut bad = false;
         for task in &tasks {
-            let Fate::Ends { code, .. } = fate(task) else { continue };
+            let Fate::Ends { code, .. } = fares(task, ails) else { continue };
             bad |= code != 0 || !batch;
             if let Some(state) = self.task(id, text(task, "Name")) {
                 let shown = format!("Exit Code: {code}");
@@ -207,18 +209,18 @@ impl Cluster {
     }
 
     fn restart_or_give_up(&mut self, id: &str, tasks: &[Value]) {
-        let (at, now, chance) = (nanos(self.now), self.now, self.chance);
+        let (at, now, chance, ails) = (nanos(self.now), self.now, self.chance, self.ails(id));
         let mut wait: Option<Duration> = None;
         let mut given_up = false;
         for task in tasks {
-            if matches!(fate(task), Fate::Runs) {
+            if matches!(fares(task, ails), Fate::Runs) {
                 continue;
             }
             let policy = task["RestartPolicy"].clone();
             let attempts = int(&policy, "Attempts");
             let interval = duration(int(&policy, "Interval"));
             let name = text(task, "Name").to_owned();
-            let hopeless = matches!(fate(task), Fate::NeverStarts(_, false));
+            let hopeless = matches!(fares(task, ails), Fate::NeverStarts(_, false));
             let Some(state) = self.task(id, &name) else { continue };
             let recent = i64::try_from(state.restarts).unwrap_or(i64::MAX) % (attempts + 1).max(1);
             if !hopeless && (recent < attempts || text(&policy, "Mode") == "delay") {
@@ -356,20 +358,33 @@ impl Cluster {
         }
     }
 
-    /// Ends and starts the tasks of a running allocation on its node.
-    pub fn restart_allocation(&mut self, id: &str, task: Option<&str>) -> bool {
+    /// Ends and starts the running tasks of an allocation on its node, or one of them. Tasks that don't run are
+    /// left alone, as Nomad leaves them.
+    pub fn restart_allocation(&mut self, id: &str, only: Option<&str>) -> Result<(), Failure> {
         let (at, now) = (nanos(self.now), self.now);
-        let Some(a) = self.allocations.get(id).filter(|a| a.client == "running") else { return false };
+        let Some(a) = self.allocations.get(id) else {
+            return Err(Failure::missing(format!("Unknown allocation {id:?}")));
+        };
+        if a.terminal() {
+            return Err(Failure::server("restart of an alloc that should not run"));
+        }
+        if let Some(task) = only.filter(|task| !a.tasks.contains_key(*task)) {
+            return Err(Failure::server(format!("Could not find task runner for task: {task}")));
+        }
+        let meant =
+            |name: &str, state: &TaskState| state.state == "running" && only.is_none_or(|only| only == name);
+        if !a.tasks.iter().any(|(name, state)| meant(name, state)) {
+            return only.map_or(Ok(()), |_| Err(Failure::server("Task not running")));
+        }
+        let why = match only {
+            Some(_) => "User requested task to restart",
+            None => "User requested running tasks to restart",
+        };
         let life = a.life;
-        let Some(a) = self.touch(id) else { return false };
-        for (_, state) in a.tasks.iter_mut().filter(|(name, _)| task.is_none_or(|only| only == name.as_str()))
-        {
-            state.push(event(
-                at,
-                "Restart Signaled",
-                "User requested task to restart",
-                &[("RestartReason", json!("User requested task to restart"))],
-            ));
+        let Some(a) = self.touch(id) else { return Ok(()) };
+        for (_, state) in a.tasks.iter_mut().filter(|(name, state)| meant(name, state)) {
+            let fields = [("RestartReason", json!(why)), ("Details", json!({"restart_reason": why}))];
+            state.push(event(at, "Restart Signaled", why, &fields));
             state.push(event(at, "Terminated", "Exit Code: 0", &[("Details", json!({"exit_code": "0"}))]));
             state.push(event(at, "Restarting", "Task restarting in 0s", &[]));
             state.state = "pending".into();
@@ -380,7 +395,13 @@ impl Cluster {
             Duration::from_millis(900),
             Happening::Client { allocation: id.to_owned(), step: Step::Start, life },
         );
-        true
+        Ok(())
+    }
+
+    /// Whether somebody had this allocation fall ill, and it was restarted since.
+    pub fn ails(&self, id: &str) -> bool {
+        let restarted = |a: &Allocation| a.tasks.values().any(|task| task.restarts > 0);
+        self.ailing.contains(id) && self.allocations.get(id).is_some_and(restarted)
     }
 
     fn touch(&mut self, id: &str) -> Option<&mut Allocation> {
@@ -411,6 +432,11 @@ impl TaskState {
             self.events.remove(0);
         }
     }
+}
+
+/// How a task fares: as its job file says, unless its allocation ails: then it ends soon after each start.
+fn fares(task: &Value, ails: bool) -> Fate {
+    if ails { Fate::Ends { after: Duration::from_secs(1), code: 1 } } else { fate(task) }
 }
 
 fn images(a: &Allocation) -> Vec<String> {

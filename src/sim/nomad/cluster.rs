@@ -25,6 +25,8 @@ pub struct Cluster {
     pub chance: Chance,
     /// Deployments whose changes of health are being gathered.
     pub gathering: BTreeSet<String>,
+    /// Allocations that don't get well any more once they are restarted.
+    pub ailing: BTreeSet<String>,
     tables: BTreeMap<Table, u64>,
     agenda: BTreeMap<(Timestamp, u64), Happening>,
     drawn: u64,
@@ -93,6 +95,7 @@ impl Cluster {
             nodes: BTreeMap::new(),
             chance,
             gathering: BTreeSet::new(),
+            ailing: BTreeSet::new(),
             tables: BTreeMap::new(),
             agenda: BTreeMap::new(),
             drawn: 0,

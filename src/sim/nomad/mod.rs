@@ -2,6 +2,7 @@
 
 mod admission;
 mod canonical;
+mod checks;
 mod client;
 mod cluster;
 mod deployment;
@@ -22,5 +23,7 @@ pub mod routes;
 mod value;
 mod writes;
 
+pub use canonical::job as canonical_job;
 pub use cluster::Cluster;
+pub use diff::jobs as job_diff;
 pub use nodes::NodeSize;

@@ -143,16 +143,29 @@ impl Cluster {
         key: &JobKey,
         draft: &Draft,
     ) -> Option<String> {
+        let of_group = array(spec, "Constraints")
+            .iter()
+            .chain(array(spec, "Tasks").iter().flat_map(|t| array(t, "Constraints")));
+        if let Some(reason) = self.ruled_out(array(job, "Constraints").iter(), node, key, draft) {
+            return Some(reason);
+        }
         for task in array(spec, "Tasks") {
             if !node.drivers.iter().any(|d| d == text(task, "Driver")) {
                 return Some("missing drivers".into());
             }
         }
-        let all = array(job, "Constraints")
-            .iter()
-            .chain(array(spec, "Constraints"))
-            .chain(array(spec, "Tasks").iter().flat_map(|t| array(t, "Constraints")));
-        for constraint in all {
+        self.ruled_out(of_group, node, key, draft)
+    }
+
+    /// The first constraint that a node doesn't meet.
+    fn ruled_out<'a>(
+        &self,
+        constraints: impl Iterator<Item = &'a Value>,
+        node: &Node,
+        key: &JobKey,
+        draft: &Draft,
+    ) -> Option<String> {
+        for constraint in constraints {
             let (left, right) = (text(constraint, "LTarget"), text(constraint, "RTarget"));
             let operand = text(constraint, "Operand");
             if operand == "distinct_hosts" {

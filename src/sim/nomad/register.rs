@@ -242,14 +242,29 @@ impl Cluster {
         self.register(&job, &how)
     }
 
-    /// Sets the count of a group.
-    pub fn scale(&mut self, key: &JobKey, group: &str, count: Option<i64>) -> Result<Registered, Failure> {
-        let mut job = self.job(key).cloned().ok_or_else(|| Failure::missing("job not found"))?;
-        let known = array(&job, "TaskGroups").iter().any(|g| text(g, "Name") == group);
-        if !known {
+    /// Sets the count of a group, within the bounds of its scaling policy and not while it is being deployed.
+    pub fn scale(
+        &mut self,
+        key: &JobKey,
+        group: &str,
+        count: Option<i64>,
+        wanted: Option<u64>,
+    ) -> Result<Registered, Failure> {
+        let missing = || Failure::missing(format!("job {:?} not found", key.id));
+        let mut job = self.job(key).cloned().ok_or_else(missing)?;
+        let Some(spec) = array(&job, "TaskGroups").iter().find(|g| text(g, "Name") == group) else {
             return Err(Failure::request(format!(
                 "task group {group:?} specified for scaling does not exist in job"
             )));
+        };
+        if let Some(count) = count {
+            within_policy(&job, &spec["Scaling"], count)?;
+            if self.deployment_of(key).is_some_and(super::records::Deployment::active) {
+                return Err(Failure::request("job scaling blocked due to active deployment"));
+            }
+        }
+        if let Some(wanted) = wanted {
+            enforce(wanted, Some(&job))?;
         }
         let Some(count) = count else {
             return Ok(Registered {
@@ -350,4 +365,26 @@ impl Cluster {
         self.settle_status(key);
         id
     }
+}
+
+/// What Nomad holds a count against before it scales.
+fn within_policy(job: &Value, policy: &Value, count: i64) -> Result<(), Failure> {
+    if text(job, "Type") == "system" && count > 1 {
+        return Err(Failure::request("jobs of type \"system\" can only be scaled between 0 and 1"));
+    }
+    if !policy.is_object() {
+        return Ok(());
+    }
+    let (least, most) = (int(policy, "Min"), int(policy, "Max"));
+    if count < least {
+        return Err(Failure::request(format!(
+            "group count was less than scaling policy minimum: {count} < {least}"
+        )));
+    }
+    if count > most {
+        return Err(Failure::request(format!(
+            "group count was greater than scaling policy maximum: {count} > {most}"
+        )));
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde_json::{Value, json};
 
+use super::checks::checks;
 use super::cluster::nanos;
 use super::lists::{Query, Read};
 use super::writes::Method;
@@ -32,9 +33,12 @@ async fn handle(
     body: Bytes,
 ) -> Response {
     let path = uri.path().to_owned();
-    if let Some(fault) = world.fault(&path).await {
-        return fault;
-    }
+    let served = serve(world.clone(), method, uri, headers, body);
+    world.answered(&path, served).await
+}
+
+async fn serve(world: World, method: http::Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let path = uri.path().to_owned();
     let query = parse_query(uri.query().unwrap_or_default());
     let parts: Vec<String> = path.split('/').filter(|p| !p.is_empty()).map(decode).collect();
     let mut parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -159,7 +163,12 @@ fn beside(world: &World, method: &http::Method, path: &[&str], query: &Query) ->
             });
         }
         ["client", "allocation", id, what] if *method == http::Method::GET => {
-            return world.cluster(|c| allocation_detail(c.allocations.get(*id), what, nanos(c.now)));
+            return world.cluster(|c| match (c.allocations.get(*id), *what) {
+                (None, _) => plain(StatusCode::NOT_FOUND, &format!("Unknown allocation {id:?}")),
+                (Some(a), "checks") => json_answer(&checks(a, c.ails(id), c.now.as_second())),
+                (Some(a), "stats") => json_answer(&usage(a, nanos(c.now))),
+                _ => plain(StatusCode::NOT_FOUND, "404 page not found\n"),
+            });
         }
         ["client", "fs", "logs", id] => {
             let known = world.cluster(|c| c.allocations.contains_key(*id)).unwrap_or_default();
@@ -178,36 +187,23 @@ fn beside(world: &World, method: &http::Method, path: &[&str], query: &Query) ->
     Some(json_answer(&value))
 }
 
-fn allocation_detail(a: Option<&super::records::Allocation>, what: &str, now: i64) -> Response {
-    let Some(a) = a else { return plain(StatusCode::NOT_FOUND, "Unknown allocation") };
-    match what {
-        "checks" => json_answer(&json!({})),
-        "stats" => {
-            let memory: i64 = a.resources["Tasks"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(_, t)| t["Memory"]["MemoryMB"].as_i64().unwrap_or_default())
-                .sum();
-            let cpu: i64 = a.resources["Tasks"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(_, t)| t["Cpu"]["CpuShares"].as_i64().unwrap_or_default())
-                .sum();
-            let usage = json!({
-                "MemoryStats": {"RSS": memory * 1024 * 512, "Cache": 0, "Swap": 0, "Usage": memory * 1024 * 512, "MaxUsage": memory * 1024 * 600, "KernelUsage": 0, "KernelMaxUsage": 0, "Measured": ["RSS", "Usage", "Max Usage"]},
-                "CpuStats": {"SystemMode": 0.5, "UserMode": 2.0, "TotalTicks": cpu / 4, "ThrottledPeriods": 0, "ThrottledTime": 0, "Percent": 2.5, "Measured": ["Percent", "Total Ticks"]},
-                "DeviceStats": []});
-            let tasks: serde_json::Map<String, Value> = a
-                .tasks
-                .keys()
-                .map(|name| (name.clone(), json!({"ResourceUsage": usage, "Timestamp": now, "Pids": {}})))
-                .collect();
-            json_answer(&json!({"ResourceUsage": usage, "Tasks": tasks, "Timestamp": now}))
-        }
-        _ => plain(StatusCode::NOT_FOUND, "404 page not found\n"),
-    }
+/// What `client/allocation/ID/stats` says.
+fn usage(a: &super::records::Allocation, now: i64) -> Value {
+    let sum = |kind: &str, field: &str| -> i64 {
+        let tasks = a.resources["Tasks"].as_object().into_iter().flatten();
+        tasks.map(|(_, t)| t[kind][field].as_i64().unwrap_or_default()).sum()
+    };
+    let (memory, cpu) = (sum("Memory", "MemoryMB"), sum("Cpu", "CpuShares"));
+    let usage = json!({
+        "MemoryStats": {"RSS": memory * 1024 * 512, "Cache": 0, "Swap": 0, "Usage": memory * 1024 * 512, "MaxUsage": memory * 1024 * 600, "KernelUsage": 0, "KernelMaxUsage": 0, "Measured": ["RSS", "Usage", "Max Usage"]},
+        "CpuStats": {"SystemMode": 0.5, "UserMode": 2.0, "TotalTicks": cpu / 4, "ThrottledPeriods": 0, "ThrottledTime": 0, "Percent": 2.5, "Measured": ["Percent", "Total Ticks"]},
+        "DeviceStats": []});
+    let tasks: serde_json::Map<String, Value> = a
+        .tasks
+        .keys()
+        .map(|name| (name.clone(), json!({"ResourceUsage": usage, "Timestamp": now, "Pids": {}})))
+        .collect();
+    json!({"ResourceUsage": usage, "Tasks": tasks, "Timestamp": now})
 }
 
 fn namespace() -> Value {

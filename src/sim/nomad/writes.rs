@@ -79,13 +79,8 @@ impl Cluster {
             (Method::Put, ["allocation", id, "stop"]) => self.put_stop(id),
             (Method::Put, ["client", "allocation", id, "restart"]) => {
                 let task = text(body, "TaskName").to_owned();
-                if self.restart_allocation(id, (!task.is_empty()).then_some(task.as_str())) {
-                    Ok(json!({"Index": self.index}))
-                } else if self.allocations.contains_key(*id) {
-                    Err(Failure::server("Task not running"))
-                } else {
-                    Err(Failure::missing(format!("Unknown allocation {id:?}")))
-                }
+                self.restart_allocation(id, (!task.is_empty()).then_some(task.as_str()))
+                    .map(|()| json!({"Index": 0}))
             }
             (Method::Put, ["node", id, "eligibility"]) => {
                 let eligible = text(body, "Eligibility") == "eligible";
@@ -152,7 +147,8 @@ impl Cluster {
 
     fn put_scale(&mut self, key: &JobKey, body: &Value) -> Answer {
         let group = text(&body["Target"], "Group").to_owned();
-        self.scale(key, &group, body["Count"].as_i64()).map(|done| registered(&done, ""))
+        let enforce = Some(uint(body, "JobModifyIndex")).filter(|index| *index > 0);
+        self.scale(key, &group, body["Count"].as_i64(), enforce).map(|done| registered(&done, ""))
     }
 
     fn put_evaluate(&mut self, key: &JobKey) -> Answer {

@@ -27,7 +27,7 @@ impl Lasting {
     /// Looks at where the changed values come from.
     pub async fn look(client: &Client, jobs: &[Edited]) -> Result<Self, StepError> {
         let one = |job: Edited| async move {
-            let before = client.kept_submission(&job.id, job_version(&job.prior)).await?;
+            let before = client.submission_of(&job.id, job_version(&job.prior)).await?;
             let after = before.as_ref().map(|before| before.after(&job.job, job.images.as_deref()));
             Ok((job.id, Sources { before, after }))
         };

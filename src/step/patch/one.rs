@@ -9,6 +9,7 @@ use crate::base::text;
 use crate::engine::Context;
 use crate::nomad::{
     CLOSING, Client, FollowOptions, NomadError, Registered, Verdict, follow, is_idle, job_modify_index,
+    specification,
 };
 use crate::step::jobs::{back_now, watch};
 
@@ -27,7 +28,7 @@ impl Worker<'_> {
     pub async fn change(self, job: &Edited) -> Result<Registered, Ended> {
         self.cx.progress(Some(text::one_line(&job.id)), "registering", None);
         let source = self.lasting.source(&job.id);
-        let registered = match self.client.register_surely(&job.job, job.index, source).await {
+        let registered = match self.client.register(&job.job, Some(job.index), source).await {
             Ok(registered) => registered,
             Err(error @ NomadError::Conflict { .. }) => return Err(Ended::Conflict(error.to_string())),
             Err(error @ NomadError::OutcomeUnknown { .. }) => return Err(Ended::Open(said(&error))),
@@ -107,14 +108,13 @@ impl Worker<'_> {
             Err(error) => return Back::Not(said(&error)),
         };
         if job_modify_index(&now) != index {
-            return match self.client.is_as(&job.prior, &now).await {
-                Ok(true) => Back::Ours,
-                Ok(false) => Back::Not("somebody else changed it meanwhile".to_owned()),
-                Err(error) => Back::Not(said(&error)),
-            };
+            if specification(&now) == specification(&job.prior) {
+                return Back::Ours;
+            }
+            return Back::Not("somebody else changed it meanwhile".to_owned());
         }
         let source = self.lasting.source_before(&job.id);
-        match self.client.register_surely(&job.prior, index, source).await {
+        match self.client.register(&job.prior, Some(index), source).await {
             Ok(registered) => match self.unhealthy(&registered).await {
                 Some(why) => Back::Unhealthy(why),
                 None => Back::Ours,

@@ -1,0 +1,268 @@
+//! What holds a start, a stop and whatever else would undo it: live changes that no file has.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::failure::{Failure, chain};
+use super::open::Opened;
+use crate::base::{Diagnostics, paths, text};
+use crate::dialect::Reader;
+use crate::engine::{Breach, Facts, Latch};
+use crate::environment::Environment;
+use crate::event::Teller;
+use crate::journal::{Body, Journal};
+use crate::lasting::{self, Change, Drift, Unsaved, ledger};
+use crate::nomad::{Client, NomadError, job_id, job_modify_index};
+use crate::plan::{Operation, Plan, StepKind};
+
+/// How a person says that what isn't saved may be lost.
+const DISCARD: &str = "--discard-patches";
+
+/// Jobs read at once.
+const AT_ONCE: usize = 8;
+
+impl Opened {
+    /// The live changes that no file has, those of this environment.
+    pub async fn unsaved(&self, environment: &Environment) -> Result<Vec<Unsaved>, Failure> {
+        let changes = ledger(&self.journal.all()?);
+        // Only of those that were cut off the server has to be asked.
+        let uncertain = changes.iter().any(|change| !change.certain);
+        let client = if uncertain { environment.nomad().await.ok() } else { None };
+        Ok(lasting::unsaved(environment, changes, client.as_ref()).await)
+    }
+
+    /// Says at the end of a run what no file has.
+    pub(super) async fn say_unsaved(
+        &self,
+        environment: &Environment,
+        teller: &Teller,
+    ) -> Result<(), Failure> {
+        let unsaved = self.unsaved(environment).await?;
+        for patch in &unsaved {
+            teller.warn(format!("unsaved patch: {}", patch.words()));
+        }
+        if !unsaved.is_empty() {
+            teller.note(ways_out(&self.settings.name));
+        }
+        Ok(())
+    }
+
+    /// What holds runs of a plan, where anything may.
+    pub(super) fn latch(&self, plan: &Plan, environment: &Arc<Environment>, discard: bool) -> Arc<dyn Latch> {
+        Arc::new(Loss {
+            plan: plan.clone(),
+            environment: Arc::clone(environment),
+            journal: self.journal.clone(),
+            undo: self.state_dir.join("undo"),
+            who: self.who.clone(),
+            discard,
+        })
+    }
+}
+
+/// What to do about unsaved patches.
+pub fn ways_out(environment: &str) -> String {
+    format!(
+        "keep them: blackstart patch save -e {environment}; give them up: blackstart patch drop -e {environment}"
+    )
+}
+
+struct Loss {
+    plan: Plan,
+    environment: Arc<Environment>,
+    journal: Journal,
+    undo: PathBuf,
+    who: String,
+    discard: bool,
+}
+
+/// What a look found.
+#[derive(Default)]
+struct Seen {
+    /// Patches that the plan would undo, and no file has.
+    patches: Vec<Unsaved>,
+    /// What else runs and no file has.
+    drift: Vec<String>,
+    /// Why what runs can't be looked at.
+    unreachable: Option<String>,
+}
+
+#[async_trait]
+impl Latch for Loss {
+    async fn look(&self, teller: &Teller) -> Result<(), Breach> {
+        let seen = self.seen().await?;
+        if let Some(reason) = &seen.unreachable {
+            teller.warn(format!(
+                "what runs can't be held against the job files, and no job is kept: Nomad doesn't answer ({reason})"
+            ));
+        }
+        self.judge(&seen)?;
+        for patch in &seen.patches {
+            teller.warn(format!("this gives an unsaved patch up: {}", patch.words()));
+        }
+        for line in &seen.drift {
+            teller.warn(format!("this loses what runs: {line}"));
+        }
+        Ok(())
+    }
+
+    async fn keep(&self) -> Result<Vec<Body>, Breach> {
+        let seen = self.seen().await?;
+        self.judge(&seen)?;
+        let mut records = Vec::new();
+        if self.takes_down() && seen.unreachable.is_none() {
+            records.extend(self.keep_jobs().await?);
+        }
+        for Unsaved { change: Change { job, path, .. }, .. } in seen.patches {
+            records.push(Body::PatchDropped { job, path, who: self.who.clone(), how: DISCARD.into() });
+        }
+        if !seen.drift.is_empty() {
+            let question = format!("what runs isn't in the job files: {}", seen.drift.join("; "));
+            records.push(Body::Answered { question, answer: DISCARD.into(), who: self.who.clone() });
+        }
+        Ok(records)
+    }
+}
+
+impl Loss {
+    fn takes_down(&self) -> bool {
+        self.plan.operation == Some(Operation::Stop)
+            || self.plan.steps().any(|(_, step)| step.kind == StepKind::TerraformDestroy)
+    }
+
+    async fn seen(&self) -> Result<Seen, Breach> {
+        let changes = self.journal.all().map_err(|error| breach(chain(&error)))?;
+        let mut changes = ledger(&changes);
+        changes.retain(|change| self.undoes(&change.job));
+        let uncertain = changes.iter().any(|change| !change.certain);
+        let mut seen = Seen::default();
+        let client = if uncertain || self.takes_down() {
+            match self.client().await {
+                Ok(client) => Some(client),
+                Err(reason) => {
+                    seen.unreachable = self.takes_down().then_some(reason);
+                    None
+                }
+            }
+        } else {
+            None
+        };
+        seen.patches = lasting::unsaved(&self.environment, changes, client.as_ref()).await;
+        if let (true, Some(client)) = (self.takes_down(), &client) {
+            let found = lasting::drift(&self.environment, client).await;
+            let found =
+                found.map_err(|error| breach(format!("what runs can't be looked at: {}", chain(&error))))?;
+            seen.drift = lost(&found);
+        }
+        Ok(seen)
+    }
+
+    /// A client that is answered; else why not.
+    async fn client(&self) -> Result<Client, String> {
+        let client = self.environment.nomad().await.map_err(|error| chain(&error))?;
+        match client.leader().await {
+            Ok(_) => Ok(client),
+            Err(error) => Err(chain(&error)),
+        }
+    }
+
+    /// Refuses what would be lost, unless that was said to be meant.
+    fn judge(&self, seen: &Seen) -> Result<(), Breach> {
+        if self.discard || (seen.patches.is_empty() && seen.drift.is_empty()) {
+            return Ok(());
+        }
+        let name = self.environment.name();
+        let lose = format!("or lose it: {DISCARD} (recorded)");
+        if seen.patches.is_empty() {
+            let message = format!("what runs isn't in the job files:\n  {}", seen.drift.join("\n  "));
+            let help = format!("take it into the files: blackstart drift --save -e {name}; {lose}");
+            return Err(Breach { message, help: Some(help) });
+        }
+        let lines: Vec<String> = seen.patches.iter().map(Unsaved::words).collect();
+        let count = text::count(lines.len(), "unsaved patch").replace("patchs", "patches");
+        let message = format!("{} would undo {count}:\n  {}", self.plan.name, lines.join("\n  "));
+        Err(Breach { message, help: Some(format!("{}; {lose}", ways_out(name))) })
+    }
+
+    /// Whether the plan would bring a job back to its file, or end it.
+    fn undoes(&self, job: &str) -> bool {
+        if matches!(self.plan.operation, Some(Operation::Start | Operation::Stop)) {
+            return true;
+        }
+        let scope = self.environment.scope();
+        self.plan.steps().any(|(_, step)| {
+            let named = |attribute: &str| Reader::new(&scope).strings(&step.body, attribute);
+            match step.kind {
+                StepKind::TerraformDestroy => true,
+                StepKind::NomadStop => named("jobs").is_none_or(|jobs| jobs.iter().any(|one| one == job)),
+                StepKind::NomadJob => named("files").is_none_or(|files| {
+                    // What can't be read won't be registered.
+                    lasting::read_jobs(&self.environment, &files)
+                        .is_ok_and(|jobs| jobs.iter().any(|one| one.id() == job))
+                }),
+                _ => false,
+            }
+        })
+    }
+
+    /// Keeps every registered job exactly as the server holds it.
+    async fn keep_jobs(&self) -> Result<Option<Body>, Breach> {
+        let failed = |error: NomadError| breach(format!("the jobs can't be kept: {}", chain(&error)));
+        let client = self.client().await.map_err(breach)?;
+        let stubs = client.jobs().await.map_err(failed)?;
+        let ids = stubs.into_iter().map(|stub| stub.id);
+        let client = &client;
+        let read: Vec<Option<Value>> = stream::iter(ids)
+            .map(|id| async move { client.job(&id).await })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+            .map_err(failed)?;
+        let jobs: Vec<Value> = read.into_iter().flatten().collect();
+        if jobs.is_empty() {
+            return Ok(None);
+        }
+        let indexes = jobs.iter().map(|job| (job_id(job).to_owned(), job_modify_index(job))).collect();
+        let bytes = Value::Array(jobs).to_string().into_bytes();
+        let undo: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        paths::private_dir(&self.undo)
+            .and_then(|()| paths::write_private(&self.undo.join(&undo), &bytes))
+            .map_err(|error| breach(format!("the jobs can't be kept: {error}")))?;
+        Ok(Some(Body::JobsKept { jobs: indexes, undo }))
+    }
+}
+
+/// What would be lost, a line each.
+fn lost(found: &Drift) -> Vec<String> {
+    if !found.has_files {
+        return Vec::new();
+    }
+    let mut lines = Vec::new();
+    for job in found.unsaved() {
+        let id = text::one_line(&job.id);
+        let when = job.when().map(|when| format!(" ({when})")).unwrap_or_default();
+        match &job.file {
+            None => lines.push(format!("{id} runs and no file holds it{when}")),
+            Some(file) => {
+                lines.push(format!(
+                    "{id} runs other than {file} says{when}: {}",
+                    job.differences().join("; ")
+                ));
+            }
+        }
+    }
+    let first = |found: &Diagnostics| found.0.first().map(ToString::to_string).unwrap_or_default();
+    lines.extend(
+        found.unreadable.iter().map(|(file, found)| format!("{file} can't be read: {}", first(found))),
+    );
+    lines
+}
+
+fn breach(message: String) -> Breach {
+    Breach { message, help: None }
+}

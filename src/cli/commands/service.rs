@@ -1,0 +1,177 @@
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::common::{duration, ended, open_to_change, open_to_look};
+use crate::app::{self, Code, Failure, Request, Verb};
+use crate::cli::args::Global;
+use crate::cli::ui::Ui;
+
+/// Starts, stops, restarts and scales single services
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  blackstart service stop job_creation -e test\n  blackstart service start job_creation -e test\n  blackstart service restart 'job_*' --delay 60s -e test\n  blackstart service scale worker_pool_management 3 -e test"
+)]
+pub struct Service {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    Start(Start),
+    Stop(Stop),
+    Restart(Restart),
+    Scale(Scale),
+}
+
+/// Starts services that were stopped, or that Nomad has forgotten
+///
+/// A stopped one is registered as it was before its stop. One that Nomad doesn't know any more (stopped jobs
+/// are collected after hours) runs its job file again: one of those that the plans name.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  blackstart service start job_creation -e test")]
+struct Start {
+    #[command(flatten)]
+    services: Services,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Stops services, those that depend on others first, and waits until nothing of them runs
+///
+/// Each is kept in the journal exactly as it was. It is not purged: `service start` brings it back.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  blackstart service stop job_creation monitor -e test")]
+struct Stop {
+    #[command(flatten)]
+    services: Services,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Restarts services allocation by allocation, the next only when the last is healthy again
+///
+/// Healthy means: started since, and Nomad's own checks succeed since; without checks, running for
+/// min_healthy_time. The first that doesn't get healthy ends it; the others run as they did, and `resume`
+/// goes on with them.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  blackstart service restart worker_pool_management --delay 60s -e test\n  blackstart service restart 'job_*' --batch 25% -e test"
+)]
+struct Restart {
+    #[command(flatten)]
+    services: Services,
+    /// How many allocations of a service at a time: a number, or a share of them
+    #[arg(long, value_name = "N|PERCENT%")]
+    batch: Option<String>,
+    /// How long to wait after each is healthy again
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    delay: Option<Duration>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Changes how many allocations of a service run, one at a time, each step only when the last is healthy
+///
+/// The bounds of the group's scaling policy hold. The change is live only: write it to the job file too, or
+/// the next start undoes it.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  blackstart service scale worker_pool_management 3 -e test\n  blackstart service scale web/api 1 --interval 1m --min 1 -e test"
+)]
+pub struct Scale {
+    /// Which service, and which of its groups where it has several
+    #[arg(value_name = "SERVICE[/GROUP]")]
+    service: String,
+    /// How many allocations are to run
+    #[arg(value_name = "N")]
+    count: u64,
+    /// How long to wait between two steps [default: 25s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    interval: Option<Duration>,
+    /// Refuses to go below this
+    #[arg(long, value_name = "N")]
+    min: Option<u64>,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Args, Debug)]
+struct Services {
+    /// Services by name, or by patterns such as 'job_*'
+    #[arg(required = true, value_name = "SERVICE")]
+    services: Vec<String>,
+}
+
+/// How it is approved and how long it may take.
+#[derive(Args, Debug)]
+struct How {
+    /// Shows what would be done, and the digest to approve it by; changes nothing
+    #[arg(long, conflicts_with_all = ["yes", "approve"])]
+    dry_run: bool,
+    /// How long each may take to become healthy, or to end
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// Approves what will be shown (refused for a protected environment)
+    #[arg(long)]
+    yes: bool,
+    /// Approves exactly the decision with this digest, as --dry-run showed it
+    #[arg(long, value_name = "DIGEST", conflicts_with = "yes")]
+    approve: Option<String>,
+}
+
+pub async fn run(args: &Service, global: &Global, ui: &Ui) -> Result<Code, Failure> {
+    match &args.what {
+        What::Start(args) => done(&Verb::Start, &args.services.services, &args.how, global, ui).await,
+        What::Stop(args) => done(&Verb::Stop, &args.services.services, &args.how, global, ui).await,
+        What::Restart(args) => {
+            let verb = Verb::Restart { batch: args.batch.clone(), delay: args.delay };
+            done(&verb, &args.services.services, &args.how, global, ui).await
+        }
+        What::Scale(args) => scale(args, global, ui).await,
+    }
+}
+
+pub async fn scale(args: &Scale, global: &Global, ui: &Ui) -> Result<Code, Failure> {
+    let verb = Verb::Scale { count: args.count, interval: args.interval, min: args.min };
+    done(&verb, std::slice::from_ref(&args.service), &args.how, global, ui).await
+}
+
+async fn done(
+    verb: &Verb,
+    services: &[String],
+    how: &How,
+    global: &Global,
+    ui: &Ui,
+) -> Result<Code, Failure> {
+    let request = Request { yes: how.yes, approve: how.approve.clone(), ..Request::default() };
+    let options = global.options(None, ui)?;
+    // Where nobody can approve it, it shows what it would do and the digest to approve, and ends as not approved.
+    let unapproved = !ui.terminal && !request.yes && request.approve.is_none();
+    if how.dry_run || unapproved {
+        let opened = open_to_look(&options)?;
+        let session = ui.session(&opened.who);
+        let chosen = app::service_plan(&opened, verb, services, how.timeout).await?;
+        let preview = app::preview_made(&opened, &session, &request, chosen).await?;
+        let teller = session.teller(&opened.clock, None, opened.settings.simulated);
+        if !preview.changes {
+            teller.note("nothing to do");
+            return Ok(Code::Done);
+        }
+        if how.dry_run {
+            teller
+                .note(format!("nothing was changed; to approve exactly this: --approve {}", preview.digest));
+            return Ok(Code::Done);
+        }
+        let yes = if opened.settings.protected { "" } else { "--yes, or " };
+        let what = "this needs an approval, and there is no terminal to ask at; nothing was changed";
+        let help = format!("run it in a terminal, or give {yes}--approve {}", preview.digest);
+        return Err(Failure::new(Code::Denied, what).help(help));
+    }
+    let opened = open_to_change(&options, &request, ui, &format!("service {}", verb.name()))?;
+    let session = ui.session(&opened.who);
+    let chosen = app::service_plan(&opened, verb, services, how.timeout).await?;
+    let finished = app::start_made(&opened, &session, &request, chosen).await?;
+    Ok(ended(&finished, ui))
+}

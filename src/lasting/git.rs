@@ -1,0 +1,181 @@
+//! The git work tree that the job files lie in, by the `git` program.
+//!
+//! Guarantees: what is read is exact, byte for byte; a commit holds the given texts and nothing else of
+//! the work tree or the index, and what a person has staged or changed besides stays as it was. Does not:
+//! know any other system; ask for passwords.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::files::Overlay;
+use crate::base::text;
+use crate::environment::Environment;
+use crate::process::{Child, Command};
+
+/// How long git may take: a push crosses a network.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A work tree.
+#[derive(Clone, Debug)]
+pub struct Git {
+    top: PathBuf,
+    root: PathBuf,
+    variables: BTreeMap<String, String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    #[error("git was not found")]
+    NotFound,
+    #[error("git {what} failed: {said}")]
+    Failed { what: String, said: String },
+    #[error("git {what} took too long")]
+    TooLong { what: String },
+    #[error("git could not be started")]
+    Start(#[from] std::io::Error),
+}
+
+/// A branch of a remote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    pub remote: String,
+    pub name: String,
+}
+
+impl Branch {
+    /// Where this work tree keeps what it knows of it.
+    pub fn tracking(&self) -> String {
+        format!("refs/remotes/{}/{}", self.remote, self.name)
+    }
+}
+
+/// `origin/deploy`
+impl std::fmt::Display for Branch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.remote, self.name)
+    }
+}
+
+/// A file as a commit has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub mode: String,
+    pub blob: String,
+}
+
+impl Git {
+    /// The work tree of the environment's project; none where it lies in none.
+    pub async fn of(environment: &Environment) -> Result<Option<Self>, GitError> {
+        let root = environment.root().canonicalize()?;
+        if !root.ancestors().any(|dir| dir.join(".git").exists()) {
+            return Ok(None);
+        }
+        let mut variables = environment.child_variables();
+        for (name, value) in [("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")] {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
+        let git = Self { top: root.clone(), root, variables };
+        let top = git.line(&["rev-parse", "--show-toplevel"]).await?;
+        Ok(Some(Self { top: PathBuf::from(top), ..git }))
+    }
+
+    /// Where a file of the project lies below the top of the work tree, links followed; none outside of it.
+    pub fn below_top(&self, name: &str) -> Option<String> {
+        let real = self.root.join(name).canonicalize().ok()?;
+        Some(real.strip_prefix(&self.top).ok()?.to_str()?.to_owned())
+    }
+
+    /// The files as a revision has them, for [`super::job_files`] and the like. Files that git ignores, or
+    /// that lie outside of the work tree, stay as they lie there: no commit can hold them.
+    pub async fn overlay(&self, revision: &str, names: &[String]) -> Result<Overlay, GitError> {
+        let known = self.call(&["rev-parse", "-q", "--verify", revision], None).await.is_ok();
+        let mut overlay = Overlay::default();
+        for name in names {
+            let Some(path) = self.below_top(name) else { continue };
+            let entry = if known { self.entry(revision, &path).await? } else { None };
+            match entry {
+                Some(entry) => {
+                    overlay.0.insert(name.clone(), Some(self.text(&entry).await?));
+                }
+                None if self.is_ignored(&path).await => {}
+                None => {
+                    overlay.0.insert(name.clone(), None);
+                }
+            }
+        }
+        Ok(overlay)
+    }
+
+    /// A file of a commit, by its path below the top.
+    pub async fn entry(&self, revision: &str, path: &str) -> Result<Option<Entry>, GitError> {
+        let listed = self.call(&["ls-tree", "-z", "--full-tree", revision, "--", path], None).await?;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        let mut words = listed.split_whitespace();
+        Ok(match (words.next(), words.next(), words.next()) {
+            (Some(mode), Some("blob"), Some(blob)) => {
+                Some(Entry { mode: mode.to_owned(), blob: blob.to_owned() })
+            }
+            _ => None,
+        })
+    }
+
+    pub async fn text(&self, entry: &Entry) -> Result<String, GitError> {
+        let bytes = self.call(&["cat-file", "blob", &entry.blob], None).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The branch that the environment is deployed from, where its settings name one: of the remote that
+    /// they name, that of the current branch, the only one, or `origin`.
+    pub async fn deployed_from(&self, environment: &Environment) -> Result<Option<Branch>, GitError> {
+        let Some(settings) = &environment.settings().git else { return Ok(None) };
+        let Some(name) = settings.branch.clone() else { return Ok(None) };
+        if let Some(remote) = settings.remote.clone() {
+            return Ok(Some(Branch { remote, name }));
+        }
+        let current = self.line(&["symbolic-ref", "-q", "--short", "HEAD"]).await.unwrap_or_default();
+        let own = self.line(&["config", &format!("branch.{current}.remote")]).await;
+        let remotes = self.line(&["remote"]).await?;
+        let remote = match (own, remotes.lines().collect::<Vec<_>>().as_slice()) {
+            (Ok(own), _) if own != "." => own,
+            (_, [only]) => (*only).to_owned(),
+            _ => "origin".to_owned(),
+        };
+        Ok(Some(Branch { remote, name }))
+    }
+
+    async fn is_ignored(&self, path: &str) -> bool {
+        self.call(&["check-ignore", "-q", "--", path], None).await.is_ok()
+    }
+
+    /// The one line that a command says.
+    pub(super) async fn line(&self, arguments: &[&str]) -> Result<String, GitError> {
+        let said = self.call(arguments, None).await?;
+        Ok(String::from_utf8_lossy(&said).trim_end_matches('\n').to_owned())
+    }
+
+    /// What a command prints; an error where it doesn't succeed. `index` in place of the work tree's own.
+    pub(super) async fn call(&self, arguments: &[&str], index: Option<&Path>) -> Result<Vec<u8>, GitError> {
+        let mut environment = self.variables.clone();
+        if let Some(index) = index {
+            environment.insert("GIT_INDEX_FILE".to_owned(), index.display().to_string());
+        }
+        let argv = std::iter::once("git").chain(arguments.iter().copied()).map(str::to_owned).collect();
+        let command = Command { argv, environment, dir: self.top.clone() };
+        let mut child = Child::spawn(&command, None).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => GitError::NotFound,
+            _ => GitError::Start(error),
+        })?;
+        let what = || arguments.first().copied().unwrap_or_default().to_owned();
+        let Ok(ended) = tokio::time::timeout(PATIENCE, child.wait()).await else {
+            child.interrupter().interrupt();
+            return Err(GitError::TooLong { what: what() });
+        };
+        if ended?.success() {
+            return Ok(child.stdout().bytes()?);
+        }
+        let said = String::from_utf8_lossy(&child.stderr().bytes()?).into_owned();
+        let said: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        Err(GitError::Failed { what: what(), said: text::one_line(&said.join("; ")) })
+    }
+}

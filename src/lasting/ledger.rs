@@ -1,0 +1,212 @@
+//! What live changes a journal tells of: the newest of each value, unless it was dropped.
+//!
+//! A change is certain once its step ended well; one that was cut off, or that failed after it had begun,
+//! may be live or not, and only a look at the server tells. Superseding is by job and path.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::base::RunId;
+use crate::journal::{Body, Record};
+
+/// One value that was changed in a running job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub job: String,
+    /// As [`crate::jobspec::Path`] reads it.
+    pub path: String,
+    /// With known secrets masked, as everything in a journal is.
+    pub old: Value,
+    pub new: Value,
+    pub at: Timestamp,
+    pub who: String,
+    pub run: RunId,
+    /// Whether it is known to have been done.
+    pub certain: bool,
+}
+
+type Key = (String, String);
+
+/// What the book held under each key.
+type Before = Vec<(Key, Option<Change>)>;
+
+/// The values that were changed live, each as it was changed last, in the order of that.
+pub fn ledger(records: &[Record]) -> Vec<Change> {
+    let mut book: BTreeMap<Key, Change> = BTreeMap::new();
+    // What stood in the book before an intent whose outcome isn't known yet.
+    let mut open: BTreeMap<(RunId, String), Before> = BTreeMap::new();
+    for record in records {
+        match &record.body {
+            Body::StepIntended { step, precondition, who, .. } => {
+                let mut before = Vec::new();
+                for (job, path, old, new) in changes(precondition) {
+                    let key = (job.clone(), path.clone());
+                    let (at, who, run) = (record.at, who.clone(), record.run.clone());
+                    let change = Change { job, path, old, new, at, who, run, certain: false };
+                    before.push((key.clone(), book.insert(key, change)));
+                }
+                open.insert((record.run.clone(), step.clone()), before);
+            }
+            Body::StepDone { step, evidence, .. } => {
+                settle(&mut book, open.remove(&(record.run.clone(), step.clone())), evidence, true);
+            }
+            Body::StepFailed { step, touched, evidence, .. } => {
+                let before = open.remove(&(record.run.clone(), step.clone()));
+                if *touched {
+                    settle(&mut book, before, evidence, false);
+                } else {
+                    before.into_iter().flatten().for_each(|(key, old)| restore(&mut book, key, old));
+                }
+            }
+            Body::PatchDropped { job, path, .. } => {
+                book.remove(&(job.clone(), path.clone()));
+            }
+            _ => {}
+        }
+    }
+    let mut all: Vec<Change> = book.into_values().collect();
+    all.sort_by(|a, b| (a.at, &a.job, &a.path).cmp(&(b.at, &b.job, &b.path)));
+    all
+}
+
+/// What an outcome says of the changes that were intended: those that it names under `jobs` are live, those
+/// under `reverted` were put back; the others weren't done if all went well, and nothing is known of them
+/// otherwise.
+fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Before>, evidence: &Value, done: bool) {
+    let keys = |document| changes(document).into_iter().map(|(job, path, ..)| (job, path)).collect();
+    let (live, reverted): (Vec<Key>, Vec<Key>) =
+        (keys(evidence), keys(&json!({ "jobs": evidence["reverted"] })));
+    for (key, old) in before.into_iter().flatten() {
+        if live.contains(&key) {
+            if let Some(change) = book.get_mut(&key) {
+                change.certain = true;
+            }
+        } else if done || reverted.contains(&key) {
+            restore(book, key, old);
+        }
+    }
+}
+
+fn restore(book: &mut BTreeMap<Key, Change>, key: Key, old: Option<Change>) {
+    match old {
+        Some(old) => book.insert(key, old),
+        None => book.remove(&key),
+    };
+}
+
+/// The changes that an intent or evidence holds: `{"jobs": [{"id", "changes": [{"path", "old", "new"}]}]}`;
+/// jobs may be by id, too.
+fn changes(document: &Value) -> Vec<(String, String, Value, Value)> {
+    let jobs: Vec<(Option<&str>, &Value)> = match &document["jobs"] {
+        Value::Array(jobs) => jobs.iter().map(|job| (None, job)).collect(),
+        Value::Object(jobs) => jobs.iter().map(|(id, job)| (Some(id.as_str()), job)).collect(),
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for (id, job) in jobs {
+        let Some(id) = id.or_else(|| job["id"].as_str()) else { continue };
+        for change in job["changes"].as_array().into_iter().flatten() {
+            if let Some(path) = change["path"].as_str() {
+                found.push((id.to_owned(), path.to_owned(), change["old"].clone(), change["new"].clone()));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A journal of one step a run.
+    #[derive(Default)]
+    struct Book(Vec<Record>);
+
+    impl Book {
+        fn add(&mut self, run: &str, body: Body) {
+            let seq = self.0.len() as u64 + 1;
+            let at = Timestamp::from_second(i64::try_from(seq).unwrap()).unwrap();
+            self.0.push(Record::new(seq, at, RunId(run.into()), body, String::new()));
+        }
+
+        fn document(changes: &[(&str, &str)]) -> Value {
+            let job = |(id, new): &(&str, &str)| json!({ "id": id, "index": 1, "changes": [{ "path": "p", "old": "0", "new": new }] });
+            json!({ "jobs": changes.iter().map(job).collect::<Vec<_>>() })
+        }
+
+        fn intends(&mut self, run: &str, changes: &[(&str, &str)]) {
+            let body = Body::StepIntended {
+                wave: "w".into(),
+                step: "s".into(),
+                attempt: 1,
+                digest: String::new(),
+                who: "ann".into(),
+                precondition: Self::document(changes),
+                undo: None,
+            };
+            self.add(run, body);
+        }
+
+        fn done(&mut self, run: &str, changes: &[(&str, &str)]) {
+            let (evidence, output) = (Self::document(changes), Value::Null);
+            self.add(run, Body::StepDone { step: "s".into(), attempt: 1, changed: true, evidence, output });
+        }
+
+        fn failed(&mut self, run: &str, touched: bool, evidence: Value) {
+            let error = String::new();
+            self.add(run, Body::StepFailed { step: "s".into(), attempt: 1, error, touched, evidence });
+        }
+
+        fn says(&self) -> Vec<(String, String, bool)> {
+            let one = |c: Change| (c.job, c.new.as_str().unwrap().to_owned(), c.certain);
+            ledger(&self.0).into_iter().map(one).collect()
+        }
+    }
+
+    fn row(job: &str, new: &str, certain: bool) -> (String, String, bool) {
+        (job.into(), new.into(), certain)
+    }
+
+    #[test]
+    fn the_last_change_of_a_value_counts() {
+        let mut book = Book::default();
+        book.intends("r1", &[("a", "1"), ("b", "1")]);
+        assert_eq!(book.says(), [row("a", "1", false), row("b", "1", false)], "cut off");
+        book.done("r1", &[("a", "1"), ("b", "1")]);
+        book.intends("r2", &[("a", "2")]);
+        book.done("r2", &[("a", "2")]);
+        assert_eq!(book.says(), [row("b", "1", true), row("a", "2", true)]);
+        book.add(
+            "r3",
+            Body::PatchDropped { job: "b".into(), path: "p".into(), who: "ann".into(), how: "drop".into() },
+        );
+        assert_eq!(book.says(), [row("a", "2", true)]);
+    }
+
+    #[test]
+    fn what_failed_leaves_what_was_before() {
+        let mut book = Book::default();
+        book.intends("r1", &[("a", "1")]);
+        book.done("r1", &[("a", "1")]);
+        book.intends("r2", &[("a", "2"), ("b", "2"), ("c", "2")]);
+        book.failed("r2", false, Value::Null);
+        assert_eq!(book.says(), [row("a", "1", true)]);
+        book.intends("r3", &[("a", "3"), ("b", "3"), ("c", "3")]);
+        // One is live, one was put back, of one nobody knows.
+        let mut evidence = Book::document(&[("a", "3")]);
+        evidence["reverted"] = Book::document(&[("b", "3")])["jobs"].clone();
+        book.failed("r3", true, evidence);
+        assert_eq!(book.says(), [row("a", "3", true), row("c", "3", false)]);
+    }
+
+    #[test]
+    fn jobs_may_be_by_id_and_other_steps_say_nothing() {
+        let document = json!({ "jobs": { "a": { "changes": [{ "path": "p", "old": 1, "new": 2 }] } } });
+        assert_eq!(changes(&document), [("a".to_owned(), "p".to_owned(), json!(1), json!(2))]);
+        for other in [json!({ "jobs": { "a": "hash" } }), json!(null), json!({ "jobs": [3] })] {
+            assert_eq!(changes(&other), []);
+        }
+    }
+}

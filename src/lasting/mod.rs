@@ -1,0 +1,17 @@
+//! What lasts: the job files of an environment, and what of a live change is in them.
+//!
+//! Guarantees: which files and environments read a place is found by evaluating them, not by guessing; a
+//! file is replaced whole or not at all, below the project's root only, and only while it still is what
+//! was shown. Does not: read the env files of other environments; follow what `file()` reads.
+
+mod drift;
+mod files;
+mod git;
+mod ledger;
+mod unsaved;
+
+pub use drift::{Drift, DriftError, Drifted, How, drift};
+pub use files::{JobFile, Overlay, inputs, job_files, read_file, read_jobs};
+pub use git::{Branch, Entry, Git, GitError};
+pub use ledger::{Change, ledger};
+pub use unsaved::{Unsaved, Why, unsaved};

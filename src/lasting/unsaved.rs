@@ -1,0 +1,252 @@
+//! Which live changes the files don't have yet.
+//!
+//! A change is saved once the job's file evaluates to the new value at its path; in a git work tree, once
+//! the file as it is committed does; and where the settings name a branch, once that of the remote does,
+//! as far as this work tree knows.
+
+use serde_json::Value;
+
+use super::files::{JobFile, Overlay, inputs, job_files, read_file};
+use super::git::{Git, GitError};
+use super::ledger::Change;
+use crate::base::secret::MASK;
+use crate::base::{Secrets, text};
+use crate::environment::Environment;
+use crate::jobspec::{Job, Path};
+use crate::nomad::Client;
+
+/// A live change that isn't saved.
+#[derive(Clone, Debug)]
+pub struct Unsaved {
+    pub change: Change,
+    pub why: Why,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    NoFile,
+    /// Several files hold the job.
+    Several(Vec<String>),
+    /// The file can't be read, or has no such place.
+    Unreadable {
+        file: String,
+        reason: String,
+    },
+    NotInFile {
+        file: String,
+    },
+    NotCommitted {
+        file: String,
+    },
+    NotPushed {
+        file: String,
+        to: String,
+    },
+    /// git doesn't tell.
+    Git {
+        file: String,
+        reason: String,
+    },
+}
+
+impl Why {
+    pub fn words(&self) -> String {
+        match self {
+            Self::NoFile => "no job file holds it".into(),
+            Self::Several(files) => format!("several files hold the job: {}", text::list(files)),
+            Self::Unreadable { file, reason } => format!("{file} doesn't tell: {reason}"),
+            Self::NotInFile { file } => format!("not in {file}"),
+            Self::NotCommitted { file } => format!("in {file}, not committed"),
+            Self::NotPushed { file, to } => format!("in {file}, not pushed to {to}"),
+            Self::Git { file, reason } => {
+                format!("in {file}; whether it is committed can't be told: {reason}")
+            }
+        }
+    }
+
+    /// Whether the files of the work tree have it.
+    pub fn in_file(&self) -> bool {
+        matches!(self, Self::NotCommitted { .. } | Self::NotPushed { .. } | Self::Git { .. })
+    }
+}
+
+impl Unsaved {
+    /// `api group.api.count: 1 → 3 (in 20261121-0601, by ann): not in jobs/api.nomad.hcl`
+    pub fn words(&self) -> String {
+        let Change { job, path, old, new, at, who, run, certain } = &self.change;
+        let maybe = if *certain { "" } else { " may be live" };
+        let at = at.strftime("%Y-%m-%d %H:%M UTC");
+        let line = format!(
+            "{job} {path}: {} → {}{maybe} (by {who} at {at}, run {run}): {}",
+            short(old),
+            short(new),
+            self.why.words()
+        );
+        text::one_line(&line)
+    }
+}
+
+/// A value in a few words.
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= 200 {
+        text
+    } else {
+        format!("{}…", text.chars().take(200).collect::<String>())
+    }
+}
+
+/// Those of the changes that aren't saved. With a client, of those that aren't certain the ones that the
+/// server doesn't have are left out.
+pub async fn unsaved(
+    environment: &Environment,
+    changes: Vec<Change>,
+    client: Option<&Client>,
+) -> Vec<Unsaved> {
+    if changes.is_empty() {
+        return Vec::new();
+    }
+    let mut open: Vec<(Change, Result<String, Why>)> = Vec::new();
+    let files = job_files(environment, &Overlay::default());
+    let secrets = environment.secrets();
+    for change in changes {
+        if !change.certain && is_gone(client, &change, secrets).await {
+            continue;
+        }
+        let why = match &files {
+            Err(found) => Err(Why::Unreadable {
+                file: "the job files".into(),
+                reason: found.0.first().map(|problem| problem.message.clone()).unwrap_or_default(),
+            }),
+            Ok(files) => held(files, &change, secrets),
+        };
+        open.push((change, why));
+    }
+    let in_file: Vec<String> = open.iter().filter_map(|(_, why)| why.clone().ok()).collect();
+    let kept = if in_file.is_empty() { Kept::All } else { Kept::find(environment, &in_file).await };
+    let mut unsaved = Vec::new();
+    for (change, why) in open {
+        let why = match why {
+            Err(why) => Some(why),
+            Ok(file) => kept.lacks(environment, file, &change),
+        };
+        unsaved.extend(why.map(|why| Unsaved { change, why }));
+    }
+    unsaved
+}
+
+/// Whether the server is known not to have a change that may have been done.
+async fn is_gone(client: Option<&Client>, change: &Change, secrets: &Secrets) -> bool {
+    let Some(client) = client else { return false };
+    let Ok(path) = change.path.parse::<Path>() else { return false };
+    match client.job(&change.job).await {
+        Ok(Some(job)) => !is(path.get(&job), &change.new, secrets),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+/// The file that has the change; why there is none otherwise.
+fn held(files: &[JobFile], change: &Change, secrets: &Secrets) -> Result<String, Why> {
+    let holding: Vec<&JobFile> = files.iter().filter(|file| holds(file, &change.job)).collect();
+    let file = match holding.as_slice() {
+        [one] => *one,
+        [] => return Err(Why::NoFile),
+        several => return Err(Why::Several(several.iter().map(|file| file.name.clone()).collect())),
+    };
+    let name = file.name.clone();
+    let unreadable = |reason: String| Why::Unreadable { file: file.name.clone(), reason };
+    let job = match &file.job {
+        Ok(job) => job,
+        Err(found) => {
+            return Err(unreadable(
+                found.0.first().map(|problem| problem.message.clone()).unwrap_or_default(),
+            ));
+        }
+    };
+    let path: Path =
+        change.path.parse().map_err(|error: crate::jobspec::PathError| unreadable(error.to_string()))?;
+    if is(path.get(&job.json), &change.new, secrets) { Ok(name) } else { Err(Why::NotInFile { file: name }) }
+}
+
+/// Whether a file holds a job; of one that can't be read, whether its name says so.
+fn holds(file: &JobFile, id: &str) -> bool {
+    match &file.job {
+        Ok(job) => job.id() == id,
+        Err(_) => {
+            let name = file.name.rsplit('/').next().unwrap_or(&file.name);
+            name.split('.').next() == Some(id)
+        }
+    }
+}
+
+/// Whether a value is that of a record, which holds no secrets.
+fn is(value: Option<&Value>, wanted: &Value, secrets: &Secrets) -> bool {
+    let mut value = value.cloned().unwrap_or_default();
+    if wanted.to_string().contains(MASK) {
+        secrets.mask_json(&mut value);
+    }
+    value == *wanted || (value.as_f64().is_some() && value.as_f64() == wanted.as_f64())
+}
+
+/// What counts as saved besides the work tree.
+enum Kept {
+    /// Everything in the work tree.
+    All,
+    /// The files of a revision; where it is a remote's branch, what to call it, and those of HEAD.
+    Committed {
+        overlay: Overlay,
+        pushed: Option<(String, Overlay)>,
+    },
+    Unknown(String),
+}
+
+impl Kept {
+    async fn find(environment: &Environment, files: &[String]) -> Self {
+        match Self::look(environment, files).await {
+            Ok(kept) => kept,
+            // Without git nobody commits here.
+            Err(GitError::NotFound) => Self::All,
+            Err(error) => Self::Unknown(error.to_string()),
+        }
+    }
+
+    async fn look(environment: &Environment, files: &[String]) -> Result<Self, GitError> {
+        let Some(git) = Git::of(environment).await? else { return Ok(Self::All) };
+        let mut names = files.to_vec();
+        let nomad = environment.settings().nomad.as_ref();
+        names.extend(
+            nomad.iter().flat_map(|nomad| &nomad.var_files).map(|(path, _)| path.display().to_string()),
+        );
+        names.sort();
+        names.dedup();
+        let overlay = git.overlay("HEAD", &names).await?;
+        let pushed = match git.deployed_from(environment).await? {
+            Some(branch) => {
+                let overlay = git.overlay(&branch.tracking(), &names).await?;
+                Some((branch.to_string(), overlay))
+            }
+            None => None,
+        };
+        Ok(Self::Committed { overlay, pushed })
+    }
+
+    /// Why a change that the work tree has isn't saved.
+    fn lacks(&self, environment: &Environment, file: String, change: &Change) -> Option<Why> {
+        let has = |overlay: &Overlay| {
+            let inputs = inputs(environment, overlay).ok()?;
+            let job: Job = read_file(environment, &file, &inputs, overlay).ok()?;
+            let path: Path = change.path.parse().ok()?;
+            Some(is(path.get(&job.json), &change.new, environment.secrets()))
+        };
+        match self {
+            Self::All => None,
+            Self::Unknown(reason) => Some(Why::Git { file, reason: reason.clone() }),
+            Self::Committed { overlay, .. } if has(overlay) != Some(true) => Some(Why::NotCommitted { file }),
+            Self::Committed { pushed: Some((to, overlay)), .. } if has(overlay) != Some(true) => {
+                Some(Why::NotPushed { file, to: to.clone() })
+            }
+            Self::Committed { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::site::Site;
+
+#[test]
+fn what_a_hand_changed_is_named_and_defaults_are_not() {
+    let site = Site::started();
+    site.run(&["drift"]).code(0).says("3 jobs: as the files say");
+
+    site.by_hand("api", |job| {
+        job["TaskGroups"][0]["Count"] = 2.into();
+        job["TaskGroups"][0]["Tasks"][0]["Config"]["image"] = "registry.example.com/api:hot".into();
+    });
+    let stranger = json!({ "Job": {
+        "ID": "stranger", "Name": "stranger", "Type": "service", "Datacenters": ["*"],
+        "TaskGroups": [{ "Name": "g", "Tasks": [{ "Name": "t", "Driver": "docker", "Config": { "image": "x:1" } }] }],
+    } });
+    site.ask(Method::PUT, "/v1/jobs", Some(&stranger));
+    site.ask(Method::DELETE, "/v1/job/web?purge=true", None);
+    site.ask(Method::DELETE, "/v1/job/worker", None);
+
+    let out = site.run(&["drift"]).code(2);
+    let expected = [
+        "api runs other than jobs/api.nomad.hcl says (version 1 of ",
+        "Count: runs \"2\", the file has \"1\"",
+        "image: runs \"registry.example.com/api:hot\", the file has \"registry.example.com/api:1\"",
+        "stranger runs and no file holds it (version 0 of ",
+        "web is not registered; jobs/web.nomad.hcl holds it",
+        "run it again: blackstart service start web -e sandbox",
+        "worker is stopped (version ",
+        "0 jobs as the files say, 4 not",
+    ];
+    for text in expected {
+        assert!(out.stdout.contains(text), "no {text:?} in {out}");
+    }
+    assert_eq!(out.stdout.matches("runs \"").count(), 2, "{out}");
+
+    let out = site.run(&["drift", "--json"]).code(2);
+    let document: Value = serde_json::from_str(out.stdout.trim()).unwrap();
+    let jobs: Vec<(&str, &str)> = document["drift"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| (job["job"].as_str().unwrap(), job["how"].as_str().unwrap()))
+        .collect();
+    let expected =
+        [("api", "differs"), ("stranger", "no_file"), ("web", "not_registered"), ("worker", "stopped")];
+    assert_eq!(jobs, expected);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_and_not_silence() {
+    let site = Site::started();
+    site.fixture.replace("jobs/api.nomad.hcl", "driver = \"docker\"", "driver = local.missing");
+    site.run(&["drift"])
+        .code(1)
+        .says("jobs/api.nomad.hcl:")
+        .says("2 jobs: as the files say")
+        .never_says("no file");
+}
+
+#[test]
+fn files_are_those_that_the_settings_name() {
+    let site = Site::started();
+    site.fixture.replace(
+        "blackstart.hcl",
+        "    address   = sandbox.nomad\n",
+        "    address   = sandbox.nomad\n    files     = [\"jobs/w*.nomad.hcl\"]\n",
+    );
+    site.run(&["drift"]).code(2).says("api runs and no file holds it");
+}

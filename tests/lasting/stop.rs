@@ -1,0 +1,82 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use super::site::Site;
+
+/// The jobs that the journal's newest record of them keeps.
+fn kept(site: &Site) -> Vec<Value> {
+    let records = site.fixture.journal("sandbox");
+    let found = records.iter().rev().find(|(_, body)| body["type"] == "jobs_kept");
+    let Some((_, body)) = found else { return Vec::new() };
+    let path = site.fixture.state_dir("sandbox").join("undo").join(body["undo"].as_str().unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_change_by_hand_is_not_lost_at_a_stop() {
+    let site = Site::started();
+    site.image_by_hand("api", "registry.example.com/api:hot");
+    let before = site.job("api");
+    let records = site.fixture.journal("sandbox").len();
+
+    let out = site.stop().code(3);
+    let line = "api runs other than jobs/api.nomad.hcl says (version 1 of ";
+    let out = out.says(line).says("api:hot").says("blackstart drift --save -e sandbox");
+    out.says("--discard-patches");
+    assert_eq!(site.job("api"), before);
+    assert_eq!(site.fixture.journal("sandbox").len(), records, "a refused run left records");
+    // A preview says it too, and goes on.
+    site.run(&["preview", "stop"]).code(0).says("a run would be refused").says("Decision");
+
+    let jobs: Vec<Value> = ["api", "web", "worker"].iter().map(|id| site.job(id)).collect();
+    let out = site.run(&["stop", "--yes", "--discard-patches"]).code(0);
+    out.says("this loses what runs: api runs other than");
+    assert_eq!(site.job("api")["Stop"], true);
+    assert_eq!(kept(&site), jobs, "every job as it was, exactly");
+    let answers = site.fixture.journal("sandbox");
+    let answer = answers.iter().find(|(_, body)| body["type"] == "answered").unwrap();
+    assert_eq!(answer.1["answer"], "--discard-patches");
+    assert_eq!(answer.1["who"].as_str().map(|who| who.starts_with("tester@")), Some(true));
+}
+
+#[test]
+fn a_stop_without_drift_keeps_every_job_and_asks_nothing() {
+    let site = Site::started();
+    let jobs: Vec<Value> = ["api", "web", "worker"].iter().map(|id| site.job(id)).collect();
+    site.stop().code(0).never_says("warning");
+    assert_eq!(kept(&site), jobs);
+    let types = site.fixture.journal_types("sandbox");
+    let place = |name: &str| types.iter().rposition(|kind| kind == name).unwrap();
+    assert!(place("approved") < place("jobs_kept") && place("jobs_kept") < place("step_intended"));
+    let records = site.fixture.journal("sandbox");
+    let (run, _) = records.last().unwrap();
+    site.run(&["show", run]).code(0).says("3 jobs kept as they were");
+}
+
+/// Somebody changes a job while the question is open: what was seen before the answer doesn't count.
+#[test]
+fn a_change_after_the_look_is_seen_too() {
+    let site = Site::started();
+    let mut terminal = site.terminal(&["stop"]);
+    terminal.until("Approve?");
+    site.image_by_hand("web", "registry.example.com/web:hot");
+    terminal.answers("y");
+    let (text, code) = terminal.end();
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("web runs other than jobs/web.nomad.hcl says"), "{text}");
+    assert_eq!(site.job("web")["Stop"], false);
+}
+
+#[test]
+fn where_nomad_does_not_answer_a_stop_says_so() {
+    let site = Site::started();
+    site.fixture.replace("blackstart.hcl", "address   = sandbox.nomad", "address   = \"http://127.0.0.1:1\"");
+    site.fixture.write(
+        "plans/stop.hcl",
+        "plan \"stop\" {\n  operation = \"stop\"\n  wave \"w\" {\n    step \"exec\" \"x\" {\n      command = [\"true\"]\n    }\n  }\n}\n",
+    );
+    site.stop().code(0).says("no job is kept: Nomad doesn't answer");
+}

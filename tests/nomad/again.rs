@@ -1,0 +1,191 @@
+//! Registrations and ended deployments whose answer never came: looked at, and sent again only where a
+//! second request can't do it twice.
+
+use std::sync::{Arc, Mutex};
+
+use crate::support::{Fake, broken, json as answer, path, text};
+use blackstart::http::{HttpError, Response};
+use blackstart::nomad::{NomadError, Registered};
+use http::Method;
+use serde_json::{Value, json};
+
+type Answer = Result<Response, HttpError>;
+
+/// What becomes of a registration.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// Carried out; its answer is lost.
+    Lost,
+    /// Never carried out; nor answered.
+    Gone,
+    /// Not carried out before somebody looks, though.
+    Late,
+    /// Refused by this status.
+    Status(u16),
+    Fine,
+}
+
+/// A server that holds one job, of image 1, under index 5.
+struct Server {
+    index: u64,
+    image: u64,
+    /// The indexes under which evaluations were asked for.
+    evaluations: Vec<u64>,
+    registrations: usize,
+    late: Option<Value>,
+}
+
+impl Server {
+    fn register(&mut self, sent: &Value) -> Answer {
+        let wanted = sent["JobModifyIndex"].as_u64().unwrap();
+        if wanted != self.index {
+            let at = self.index;
+            return text(
+                500,
+                &format!(
+                    "Enforcing job modify index {wanted}: job exists with conflicting job modify index: {at}"
+                ),
+            );
+        }
+        self.index += 2;
+        self.image = sent["Job"]["image"].as_u64().unwrap();
+        self.evaluations.push(self.index);
+        answer(&json!({ "EvalID": format!("evaluation-{}", self.index), "JobModifyIndex": self.index }))
+    }
+
+    fn answer(&mut self, method: &Method, path: &str, sent: &Value, fates: &[Fate]) -> Answer {
+        match (method == Method::POST, path) {
+            (true, "/v1/job/web") => {
+                self.registrations += 1;
+                match fates[self.registrations - 1] {
+                    Fate::Fine => self.register(sent),
+                    Fate::Status(status) => text(status, "rpc error: No cluster leader"),
+                    Fate::Gone => broken(),
+                    Fate::Late => {
+                        self.late = Some(sent.clone());
+                        broken()
+                    }
+                    Fate::Lost => {
+                        self.register(sent)?;
+                        broken()
+                    }
+                }
+            }
+            (true, "/v1/job/web/plan") => {
+                let same = sent["Job"]["image"] == self.image;
+                let told = answer(&json!({
+                    "Diff": { "Type": if same { "None" } else { "Edited" } }, "JobModifyIndex": self.index,
+                }));
+                if let Some(late) = self.late.take() {
+                    self.register(&late)?;
+                }
+                told
+            }
+            (_, "/v1/job/web") => answer(&json!({ "ID": "web", "JobModifyIndex": self.index })),
+            (_, "/v1/job/web/evaluations") => {
+                let each = self.evaluations.iter().map(|index| {
+                    json!({
+                        "ID": format!("evaluation-{index}"), "JobModifyIndex": index, "CreateIndex": index + 1,
+                        "TriggeredBy": "job-register",
+                    })
+                });
+                answer(&each.collect())
+            }
+            (_, other) => panic!("{other}"),
+        }
+    }
+}
+
+/// Registers image 2 over image 1; gives what came of it, and the server then.
+async fn registered(fates: &[Fate], before: Server) -> (Result<Registered, NomadError>, Server) {
+    let server = Arc::new(Mutex::new(before));
+    let (shared, fates) = (Arc::clone(&server), fates.to_vec());
+    let fake = Fake::new(move |request, _| {
+        let sent = serde_json::from_slice(&request.body).unwrap_or_default();
+        shared.lock().unwrap().answer(&request.method, path(request), &sent, &fates)
+    });
+    let result = fake.client().register(&json!({ "ID": "web", "image": 2 }), Some(5), None).await;
+    drop(fake);
+    (result, Arc::into_inner(server).unwrap().into_inner().unwrap())
+}
+
+fn fresh() -> Server {
+    Server { index: 5, image: 1, evaluations: Vec::new(), registrations: 0, late: None }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_happens_once_however_its_requests_fare() {
+    for (fates, sent) in [
+        (vec![Fate::Lost], 1),
+        (vec![Fate::Gone, Fate::Fine], 2),
+        (vec![Fate::Gone, Fate::Lost], 2),
+        (vec![Fate::Late, Fate::Fine], 2),
+        (vec![Fate::Status(500), Fate::Status(429), Fate::Fine], 3),
+        (vec![Fate::Status(429), Fate::Lost], 2),
+    ] {
+        let (result, server) = registered(&fates, fresh()).await;
+        let registered = result.unwrap();
+        assert_eq!((registered.job_modify_index, registered.eval_id.as_deref()), (7, Some("evaluation-7")));
+        assert_eq!((server.image, server.evaluations.as_slice(), server.registrations), (2, &[7][..], sent));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_look_does_not_settle_stays_unknown() {
+    // Never to be had: whether one of them will still arrive can't be known.
+    let (result, server) = registered(&[Fate::Gone; 5], fresh()).await;
+    assert!(matches!(result, Err(NomadError::OutcomeUnknown { .. })), "{result:?}");
+    assert_eq!((server.image, server.registrations), (1, 5));
+    // A refusal of a later try says nothing of the first.
+    let (result, _) = registered(
+        &[Fate::Gone, Fate::Status(403), Fate::Status(403), Fate::Status(403), Fate::Status(403)],
+        fresh(),
+    )
+    .await;
+    assert!(matches!(result, Err(NomadError::OutcomeUnknown { .. })), "{result:?}");
+    // Somebody else changed it since: ours may be among the older versions.
+    let (result, server) = registered(&[Fate::Gone], Server { index: 9, image: 3, ..fresh() }).await;
+    assert!(matches!(result, Err(NomadError::OutcomeUnknown { .. })), "{result:?}");
+    assert_eq!(server.registrations, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_not_argued_with() {
+    let (result, server) = registered(&[Fate::Status(403)], fresh()).await;
+    assert!(matches!(result, Err(NomadError::Unauthorized { .. })), "{result:?}");
+    assert_eq!(server.registrations, 1);
+    // Nothing of ours can have happened: the other's change is the whole story.
+    let changed = Server { index: 9, image: 3, ..fresh() };
+    let (result, _) = registered(&[Fate::Status(429), Fate::Fine], changed).await;
+    assert!(matches!(result, Err(NomadError::Conflict { actual: Some(9), .. })), "{result:?}");
+    // What changes nothing leaves no trace to look for.
+    let same = Server { image: 2, ..fresh() };
+    let (result, server) = registered(&[Fate::Gone], same).await;
+    assert!(matches!(result, Err(NomadError::OutcomeUnknown { .. })), "{result:?}");
+    assert_eq!(server.registrations, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_is_ended_however_its_requests_fare() {
+    let words = "Failed due to progress deadline - rolling back to job version 4";
+    let ended = json!({ "ID": "d", "Status": "failed", "StatusDescription": words });
+    // Its answer was lost.
+    let seen = ended.clone();
+    let fake = Fake::new(move |_, before| if before == 0 { broken() } else { answer(&seen) });
+    assert_eq!(fake.client().fail_deployment("d").await.unwrap(), Some(4));
+    // It never arrived; then it did.
+    let fake = Fake::new(|_, before| match before {
+        0 => text(500, "rpc error: No cluster leader"),
+        1 => answer(&json!({ "ID": "d", "Status": "running" })),
+        _ => answer(&json!({ "RevertedJobVersion": 4 })),
+    });
+    assert_eq!(fake.client().fail_deployment("d").await.unwrap(), Some(4));
+    // It arrived after the look.
+    let fake = Fake::new(move |_, before| match before {
+        0 => broken(),
+        1 => answer(&json!({ "ID": "d", "Status": "running" })),
+        2 => text(500, "can't fail terminal deployment"),
+        _ => answer(&ended),
+    });
+    assert_eq!(fake.client().fail_deployment("d").await.unwrap(), Some(4));
+}
