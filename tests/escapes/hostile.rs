@@ -23,7 +23,7 @@ pub const NASTY: &str =
 const LONG: usize = 50_000;
 
 /// What others than the servers put into answers.
-const TEXTS: [&str; 18] = [
+const TEXTS: [&str; 16] = [
     "DisplayMessage",
     "Message",
     "StatusDescription",
@@ -33,14 +33,12 @@ const TEXTS: [&str; 18] = [
     "Warnings",
     "Datacenter",
     "NodeClass",
-    "NodePool",
     "build",
     "Version",
     "Old",
     "New",
     "Annotations",
     "DriverError",
-    "Region",
     "HTTPAddr",
 ];
 

@@ -35,7 +35,7 @@ pub struct Recording {
     pub says: Vec<String>,
     /// Somebody else edited it right before the first registration.
     pub edited: bool,
-    /// No node took work any more.
+    /// No node took work any more, from the first registration on.
     pub without_nodes: bool,
     pub exchanges: Vec<Exchange>,
 }
@@ -116,19 +116,40 @@ impl Transport for Replay {
     }
 }
 
-/// Passes requests on and keeps what went by; edits the job where somebody did.
+/// Passes requests on and keeps what went by; lets happen before the first registration what did then.
 pub struct Listening {
     memory: Memory,
-    /// The job that is still to be edited by somebody.
-    edit: Option<String>,
-    edited: AtomicBool,
+    job: String,
+    edit: bool,
+    without_nodes: bool,
+    happened: AtomicBool,
     heard: Mutex<Vec<Exchange>>,
 }
 
 impl Listening {
     pub fn new(memory: Memory, recording: &Recording) -> Self {
-        let edit = recording.edited.then(|| recording.job.clone());
-        Self { memory, edit, edited: AtomicBool::new(false), heard: Mutex::default() }
+        Self {
+            memory,
+            job: recording.job.clone(),
+            edit: recording.edited,
+            without_nodes: recording.without_nodes,
+            happened: AtomicBool::new(false),
+            heard: Mutex::default(),
+        }
+    }
+
+    async fn happen(&self) {
+        if self.edit {
+            let mut job = get(&self.memory, &format!("/v1/job/{}", self.job)).await;
+            job["TaskGroups"][0]["Tasks"][0]["Env"]["COLOUR"] = "teal".into();
+            put(&self.memory, "/v1/jobs", &json!({ "Job": job })).await;
+        }
+        if self.without_nodes {
+            for node in get(&self.memory, "/v1/nodes").await.as_array().unwrap() {
+                let path = format!("/v1/node/{}/eligibility", node["ID"].as_str().unwrap());
+                put(&self.memory, &path, &json!({ "Eligibility": "ineligible" })).await;
+            }
+        }
     }
 
     pub fn heard(&self) -> Vec<Exchange> {
@@ -140,14 +161,9 @@ impl Listening {
 impl Transport for Listening {
     async fn send(&self, request: Request) -> Result<Response, HttpError> {
         let path = below(&request);
-        let registers =
-            |id: &String| request.method == Method::POST && bare(&path) == format!("/v1/job/{id}");
-        if let Some(id) = self.edit.as_ref().filter(|id| registers(id))
-            && !self.edited.swap(true, Ordering::Relaxed)
-        {
-            let mut job = get(&self.memory, &format!("/v1/job/{id}")).await;
-            job["TaskGroups"][0]["Tasks"][0]["Env"]["COLOUR"] = "teal".into();
-            put(&self.memory, "/v1/jobs", &json!({ "Job": job })).await;
+        let registers = request.method == Method::POST && bare(&path) == format!("/v1/job/{}", self.job);
+        if registers && !self.happened.swap(true, Ordering::Relaxed) {
+            self.happen().await;
         }
         let (method, sent) = (request.method.to_string(), read(&request.body));
         let answer = self.memory.send(request).await?;
