@@ -100,7 +100,7 @@ fn only_the_image_changes(site: &Site) {
     let places = [&*change, "Approved by", "1 of 1 healthy", "Done:"].map(|text| out.place(text));
     assert!(places.is_sorted(), "{places:?} in {out}");
     assert_eq!(out.stdout.matches(" → ").count(), 1, "{out}");
-    out.says("the job files don't have this yet");
+    out.says("written to nomad-jobs/job_creation.nomad.hcl");
 
     // The source beside the job says the same, and is otherwise as it was.
     let (_, source) = Site::reference(JOB);

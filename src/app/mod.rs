@@ -16,6 +16,7 @@ mod previews;
 mod rehearse;
 mod runs;
 mod sandbox;
+mod save;
 mod secrets;
 mod service;
 mod status;
@@ -41,6 +42,7 @@ pub use runs::{
     start_made,
 };
 pub use sandbox::SandboxPlace;
+pub use save::{Saving, drift_to_save, drop_patches, to_save};
 pub use service::{Verb, service_plan};
 pub use status::{JobRow, Status, status};
 pub use validate::{Checked, validate};

@@ -77,6 +77,9 @@ fn text_of(wanted: &Wanted) -> String {
     if let Some(only) = wanted.only {
         text.push_str(&format!("      only = \"{}\"\n", only.name()));
     }
+    for (name, _) in [("shared", wanted.shared), ("commit", wanted.commit)].iter().filter(|(_, set)| *set) {
+        text.push_str(&format!("      {name} = true\n"));
+    }
     for service in &wanted.services {
         text.push_str(&format!("      service {} {{\n", label(&service.service)));
         for (name, value) in [("image", &service.image), ("repository", &service.repository)] {

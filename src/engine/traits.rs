@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::dispatch::Request;
-use crate::base::{Clock, Diagnostics};
+use crate::base::{Clock, Diagnostics, RunId};
 use crate::dialect::Values;
 use crate::event::{Line, Teller, Verdict, What};
 use crate::journal::{Body, Intent, JournalError};
@@ -204,6 +204,9 @@ pub trait Facts: Send + Sync {
 /// What a step has at hand.
 #[derive(Clone)]
 pub struct Context {
+    pub run: RunId,
+    /// Who approved the run last; none while it is only looked at.
+    pub approver: Option<String>,
     pub step: String,
     /// The environment's name, for commands that are offered.
     pub environment: String,

@@ -138,6 +138,8 @@ pub const STEPS: &[BlockRule] = &[
             late("parallel", Type::Number),
             late("on_failure", Type::String),
             late("only", Type::String),
+            late("shared", Type::Bool),
+            late("commit", Type::Bool),
         ],
         &[SERVICE],
     ),

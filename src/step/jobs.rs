@@ -100,9 +100,9 @@ pub(super) async fn healthy(
         Verdict::CannotPlace { .. } => client.advice(&registered.job_id).await.ok().flatten(),
         _ => None,
     };
-    let environment = cx.environment.as_str();
     let verdict = back_now(cx, client, verdict).await;
-    Err(unhealthy(&registered.job_id, &verdict, advice.map(|advice| advice.lines(environment))))
+    let advice = advice.map(|advice| advice.lines(cx.environment.as_str()));
+    Err(unhealthy(&registered.job_id, &verdict, advice))
 }
 
 /// Follows what was registered to its verdict, and tells how it goes. Once all is healthy, it waits for

@@ -14,7 +14,7 @@ pub struct Service {
 pub fn offered(job: &Json) -> Vec<Service> {
     let mut offered = Vec::new();
     for group in list(job, "TaskGroups") {
-        offered.extend(list(group, "Services").map(|service| named(job, group, "group", service)));
+        offered.extend(list(group, "Services").map(|service| named(job, group, GROUP, service)));
         for task in list(group, "Tasks") {
             let name = text(task, "Name");
             offered.extend(list(task, "Services").map(|service| named(job, group, name, service)));
@@ -23,12 +23,16 @@ pub fn offered(job: &Json) -> Vec<Service> {
     offered
 }
 
+/// What stands in a task's place for services of a group.
+const GROUP: &str = "group";
+
 fn named(job: &Json, group: &Json, task: &str, service: &Json) -> Service {
     let (job, group) = (text(job, "Name"), text(group, "Name"));
     let base = format!("{job}-{group}-{task}");
     let mut name = text(service, "Name").to_owned();
     if name.is_empty() {
-        name.clone_from(&base);
+        // A group's service has no task's name in its own.
+        name = if task == GROUP { format!("{job}-{group}") } else { base.clone() };
     }
     let words = [
         ("${JOB}", job),

@@ -27,6 +27,10 @@ pub enum Side {
 }
 
 impl Side {
+    fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
     /// `job:NAME` is a registered job, `job:NAME@3` its version 3; all else is a file.
     pub fn of(text: &str) -> Self {
         let Some(named) = text.strip_prefix("job:") else { return Self::File(text.into()) };
@@ -67,7 +71,13 @@ pub async fn job_diff(from: &Side, to: &Side, options: &JobOptions) -> Result<Jo
             Side::Running { id, version } => running(id, *version, options).await?,
         });
     }
-    let (Some(mut new), Some(old)) = (sides.pop(), sides.pop()) else { return Ok(diff) };
+    let (Some(mut new), Some(mut old)) = (sides.pop(), sides.pop()) else { return Ok(diff) };
+    if from.is_file() != to.is_file() {
+        let running = if from.is_file() { &mut new } else { &mut old };
+        without_sidecars(running);
+    }
+    plain(&mut old);
+    plain(&mut new);
     // A job under another name is another one to the server, which would tell of nothing else.
     if old["ID"] != new["ID"] {
         let text = |job: &Json| job["ID"].as_str().map(str::to_owned);
@@ -112,6 +122,49 @@ fn filled_in(job: &Json) -> Vec<DiffLine> {
 
 fn swapped(line: &DiffLine) -> DiffLine {
     DiffLine { old: line.new.clone(), new: line.old.clone(), ..line.clone() }
+}
+
+/// Takes out what the server puts in for Connect: tasks of proxies, and their ports. No file says them.
+fn without_sidecars(job: &mut Json) {
+    let list = |holder: &mut Json, key: &str, kept: &dyn Fn(&Json) -> bool| {
+        if let Some(items) = holder.get_mut(key).and_then(Json::as_array_mut) {
+            items.retain(kept);
+            if items.is_empty() {
+                holder[key] = Json::Null;
+            }
+        }
+    };
+    let begins = |value: &Json, start: &str| value.as_str().is_some_and(|text| text.starts_with(start));
+    for group in job["TaskGroups"].as_array_mut().into_iter().flatten() {
+        list(group, "Tasks", &|task| !begins(&task["Kind"], "connect-"));
+        for network in group["Networks"].as_array_mut().into_iter().flatten() {
+            list(network, "DynamicPorts", &|port| !begins(&port["Label"], "connect-"));
+            if let Some(network) = network.as_object_mut() {
+                network.retain(|_, value| !value.is_null());
+            }
+        }
+    }
+}
+
+/// Takes out what only the server gives (a scaling's ID and indexes), and writes whole numbers as such.
+fn plain(value: &mut Json) {
+    match value {
+        Json::Object(map) => {
+            if let Some(scaling) = map.get_mut("Scaling").and_then(Json::as_object_mut) {
+                for key in ["ID", "Namespace", "Target", "CreateIndex", "ModifyIndex"] {
+                    scaling.remove(key);
+                }
+            }
+            map.values_mut().for_each(plain);
+        }
+        Json::Array(items) => items.iter_mut().for_each(plain),
+        Json::Number(number) if number.is_f64() => {
+            if let Ok(whole) = format!("{number}").trim_end_matches(".0").parse::<i64>() {
+                *value = whole.into();
+            }
+        }
+        _ => {}
+    }
 }
 
 async fn running(id: &str, version: Option<u64>, options: &JobOptions) -> Result<Json, Failure> {

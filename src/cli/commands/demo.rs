@@ -162,7 +162,7 @@ impl<'a> Story<'a> {
             return Ok(code);
         }
         self.chapter("4. Stop", "The core goes down again; what must survive does.");
-        let stop = Request { operation: Some(Operation::Stop), discard_patches: true, ..Request::default() };
+        let stop = Request { operation: Some(Operation::Stop), ..Request::default() };
         if let Some(code) = self.run(&stop).await? {
             return Ok(code);
         }

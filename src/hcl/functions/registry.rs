@@ -60,9 +60,9 @@ pub enum Body {
     Convert,
 }
 
-/// A set of functions by name. Cheap to clone while it isn't added to.
+/// A set of functions by name. Cheap to clone, and to add to: a reader of many files does both for each.
 #[derive(Clone)]
-pub struct Functions(Arc<BTreeMap<String, Function>>);
+pub struct Functions(Arc<BTreeMap<Arc<str>, Arc<Function>>>);
 
 impl Functions {
     /// No function at all.
@@ -94,7 +94,8 @@ impl Functions {
                 table.special("try", Body::Try);
                 table.special("can", Body::Can);
                 table.special("convert", Body::Convert);
-                Self(Arc::new(table.0))
+                let shared = table.0.into_iter().map(|(name, function)| (name.into(), Arc::new(function)));
+                Self(Arc::new(shared.collect()))
             })
             .clone()
     }
@@ -109,7 +110,7 @@ impl Functions {
         let body = Body::Plain(Arc::new(move |values: &[Value]| function(values).map_err(Fault::from)));
         let function =
             Function { parameters: Vec::new(), more: Some(Type::Any), nulls: true, unknowns: false, body };
-        Arc::make_mut(&mut self.0).insert(name.to_owned(), function);
+        Arc::make_mut(&mut self.0).insert(name.into(), Arc::new(function));
     }
 
     /// Keeps only the functions that a dialect has.
@@ -120,16 +121,16 @@ impl Functions {
     /// Gives a function a second name, in another's place if need be.
     pub fn rename(&mut self, from: &str, to: &str) {
         if let Some(function) = self.0.get(from).cloned() {
-            Arc::make_mut(&mut self.0).insert(to.to_owned(), function);
+            Arc::make_mut(&mut self.0).insert(to.into(), function);
         }
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.0.keys().map(AsRef::as_ref)
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Function> {
-        self.0.get(name)
+        self.0.get(name).map(AsRef::as_ref)
     }
 }
 

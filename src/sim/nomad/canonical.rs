@@ -134,7 +134,19 @@ fn group(given: &Value, job: &Context) -> Value {
     let networks = networks(given);
     set(&mut group, "Networks", networks);
     let name = text(&group, "Name").to_owned();
-    let services = services(given, job, &name, "group");
+    let services = services(given, job, &name, None);
+    if group["Consul"].is_object() {
+        let consul = json!({"Namespace": "", "Cluster": "default", "Partition": ""});
+        let mut filled = filled(&given["Consul"], &consul);
+        if text(&filled, "Cluster").is_empty() {
+            set(&mut filled, "Cluster", json!("default"));
+        }
+        set(&mut group, "Consul", filled);
+    }
+    // Given up for what a `disconnect` block says; the server forgets them.
+    for key in ["MaxClientDisconnect", "StopAfterClientDisconnect"] {
+        set(&mut group, key, Value::Null);
+    }
     set(&mut group, "Services", services);
     let tasks: Vec<Value> = array(given, "Tasks").iter().map(|t| task(t, job, &name, &restart)).collect();
     set(&mut group, "Tasks", if tasks.is_empty() { Value::Null } else { Value::Array(tasks) });
@@ -167,10 +179,17 @@ fn task(given: &Value, job: &Context, group: &str, restart: &Value) -> Value {
     let networks = networks(&given["Resources"]);
     set(&mut resources, "Networks", networks);
     null_if_empty(&mut resources, "Devices");
+    // The disk is the group's.
+    set(&mut resources, "DiskMB", json!(0));
     set(&mut task, "Resources", resources);
     let name = text(&task, "Name").to_owned();
-    let services = services(given, job, group, &name);
+    let services = services(given, job, group, Some(&name));
     set(&mut task, "Services", services);
+    let artifacts: Vec<Value> = array(given, "Artifacts").iter().map(artifact).collect();
+    set(&mut task, "Artifacts", Value::Array(artifacts));
+    let mount = json!({"ReadOnly": false, "PropagationMode": "private", "SELinuxLabel": ""});
+    let mounts: Vec<Value> = array(given, "VolumeMounts").iter().map(|given| filled(given, &mount)).collect();
+    set(&mut task, "VolumeMounts", if mounts.is_empty() { Value::Null } else { Value::Array(mounts) });
     let templates: Vec<Value> = array(given, "Templates").iter().map(template).collect();
     set(&mut task, "Templates", if templates.is_empty() { Value::Null } else { Value::Array(templates) });
     let identity = json!({"Name": "default", "Audience": ["nomadproject.io"], "ChangeMode": "",
@@ -184,6 +203,20 @@ fn task(given: &Value, job: &Context, group: &str, restart: &Value) -> Value {
         set(&mut task, "Lifecycle", Value::Null);
     }
     task
+}
+
+fn artifact(given: &Value) -> Value {
+    let mode = given["GetterMode"].as_str().unwrap_or("any");
+    let file = text(given, "GetterSource").trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let place = if mode == "file" { format!("local/{file}") } else { "local/".to_owned() };
+    let mut artifact = filled(
+        given,
+        &json!({"GetterMode": "any", "GetterInsecure": false, "GetterSource": "", "GetterOptions": null,
+            "GetterHeaders": null, "RelativeDest": place, "Chown": false}),
+    );
+    null_if_empty(&mut artifact, "GetterOptions");
+    null_if_empty(&mut artifact, "GetterHeaders");
+    artifact
 }
 
 fn template(given: &Value) -> Value {
@@ -225,19 +258,21 @@ fn without_nothing(holder: &mut Value) {
     }
 }
 
-fn services(holder: &Value, job: &Context, group: &str, task: &str) -> Value {
+/// Of a task where one is named, else of a group.
+fn services(holder: &Value, job: &Context, group: &str, task: Option<&str>) -> Value {
     let services: Vec<Value> = array(holder, "Services")
         .iter()
         .map(|given| {
             let mut service = filled(given, &service_defaults(&job.namespace));
             let name = text(&service, "Name");
-            let base = format!("{}-{group}-{task}", job.name);
+            // In names a group's service has a task called so.
+            let base = format!("{}-{group}-{}", job.name, task.unwrap_or("group"));
             let name = if name.is_empty() {
-                base
+                if task.is_none() { format!("{}-{group}", job.name) } else { base }
             } else {
                 name.replace("${JOB}", &job.name)
                     .replace("${TASKGROUP}", group)
-                    .replace("${TASK}", task)
+                    .replace("${TASK}", task.unwrap_or("group"))
                     .replace("${BASE}", &base)
             };
             set(&mut service, "Name", json!(name.clone()));
@@ -252,7 +287,12 @@ fn services(holder: &Value, job: &Context, group: &str, task: &str) -> Value {
                     set(&mut service, key, json!(value));
                 }
             }
-            let checks: Vec<Value> = array(given, "Checks").iter().map(|c| check(c, &name)).collect();
+            if let Some(task) = task {
+                set(&mut service, "TaskName", json!(task));
+            }
+            let of_task = text(&service, "TaskName").to_owned();
+            let checks: Vec<Value> =
+                array(given, "Checks").iter().map(|own| check(own, &service, &of_task)).collect();
             set(&mut service, "Checks", if checks.is_empty() { Value::Null } else { Value::Array(checks) });
             for key in ["Tags", "CanaryTags", "Meta", "CanaryMeta", "TaggedAddresses"] {
                 null_if_empty(&mut service, key);
@@ -267,7 +307,7 @@ fn services(holder: &Value, job: &Context, group: &str, task: &str) -> Value {
     if services.is_empty() { Value::Null } else { Value::Array(services) }
 }
 
-fn check(given: &Value, service: &str) -> Value {
+fn check(given: &Value, service: &Value, task: &str) -> Value {
     let mut check = filled(
         given,
         &json!({"Name": "", "Type": "", "Command": "", "Args": null, "Path": "", "Protocol": "",
@@ -278,10 +318,23 @@ fn check(given: &Value, service: &str) -> Value {
             "OnUpdate": "require_healthy"}),
     );
     if text(&check, "Name").is_empty() {
-        set(&mut check, "Name", json!(format!("service: {service:?} check")));
+        set(&mut check, "Name", json!(format!("service: {:?} check", text(service, "Name"))));
     }
-    if text(&check, "OnUpdate").is_empty() {
-        set(&mut check, "OnUpdate", json!("require_healthy"));
+    if given["OnUpdate"].as_str().is_none_or(str::is_empty) {
+        set(&mut check, "OnUpdate", service["OnUpdate"].clone());
+    }
+    if text(&check, "TaskName").is_empty() {
+        set(&mut check, "TaskName", json!(task));
+    }
+    // What the check says itself, above what its service says for all of them.
+    let mut own = given["CheckRestart"].clone();
+    if let Some(own) = own.as_object_mut() {
+        own.retain(|_, value| truthy(value));
+    }
+    let restart = filled(&own, &service["CheckRestart"]);
+    if restart.as_object().is_some_and(|restart| !restart.is_empty()) {
+        let usual = json!({"Limit": 0, "Grace": SECOND, "IgnoreWarnings": false});
+        set(&mut check, "CheckRestart", filled(&restart, &usual));
     }
     null_if_empty(&mut check, "Args");
     null_if_empty(&mut check, "Header");

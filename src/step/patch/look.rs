@@ -9,11 +9,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::act::{act, order};
+use super::files;
 use super::lasting::Lasting;
 use super::one::Worker;
 use super::outcome::{self, Ended};
-use super::select::{AT_ONCE, Edited, select};
-use super::wanted::Wanted;
+use super::select::{AT_ONCE, Edited, Jobs, select};
+use super::wanted::{OnFailure, Only, Wanted};
 use crate::base::text;
 use crate::dialect::Reader;
 use crate::engine::{
@@ -38,9 +39,9 @@ pub struct Patch {
 }
 
 /// What `execute` goes by.
-struct Material {
-    jobs: Vec<Edited>,
-    lasting: Lasting,
+pub(super) struct Material {
+    pub jobs: Vec<Edited>,
+    pub lasting: Lasting,
 }
 
 impl Patch {
@@ -83,6 +84,9 @@ impl Step for Patch {
             // What it changes can't be known before it is read: asked about then.
             return Ok(Preview { later: Some(why.clone()), ..Preview::new(summary, decision) });
         }
+        if wanted.only == Some(Only::File) {
+            return files::preview(&self.inputs.environment, &wanted).await;
+        }
         let client = client(&self.inputs.environment).await?;
         let (jobs, planned) = looked_at(&client, &wanted).await?;
         let mut lines = Vec::new();
@@ -94,7 +98,9 @@ impl Step for Patch {
         let edited: Vec<Edited> =
             pairs.iter().filter(|(_, planned)| differs(planned)).map(|(job, _)| job.clone()).collect();
         let order = order(edited.iter())?;
-        let lasting = Lasting::look(&client, &edited).await?;
+        let all: Vec<Edited> = pairs.iter().map(|(job, _)| job.clone()).collect();
+        let environment = &self.inputs.environment;
+        let lasting = Lasting::look(environment, Some(&client), &wanted, &all, &edited).await?;
         for (job, planned) in pairs {
             let id = text::one_line(&job.id);
             let meanwhile = self.meanwhile(&job);
@@ -111,6 +117,7 @@ impl Step for Patch {
                 None => {
                     let what = if job.images.is_some() { "has the image already" } else { "is so already" };
                     lines.push(Line::plain(format!("{id} {what}")));
+                    lines.extend(lasting.lines(&job.id));
                 }
             }
             let told = |change| {
@@ -122,23 +129,26 @@ impl Step for Patch {
             let levels: Vec<String> = order.iter().map(|level| level.join(", ")).collect();
             lines.push(Line::plain(text::one_line(&format!("in this order: {}", levels.join(", then ")))));
         }
+        lines.extend(lasting.closing());
         let summary = match changed.len() {
+            0 if lasting.changes() => "the jobs are so already; their files are to change".to_owned(),
             0 => "nothing to do: all of it is so already".to_owned(),
             n => format!("{} to change", text::count(n, "job")),
         };
         let record = |job: &Edited| json!({ "id": job.id, "index": job.index, "changes": job.changes });
         let precondition = json!({ "jobs": changed.iter().map(record).collect::<Vec<_>>(), "patch": wanted });
+        let decision = json!({ "nomad": client.address(), "jobs": decisions, "lasting": lasting.decision() });
         let priors: Vec<&Value> = changed.iter().map(|job| &job.prior).collect();
         Ok(Preview {
             lines,
-            changes: !changed.is_empty(),
-            breach: (!unplaced.is_empty()).then(|| no_place(&unplaced)),
+            changes: !changed.is_empty() || lasting.changes(),
+            breach: (!unplaced.is_empty()).then(|| no_place(&unplaced)).or_else(|| lasting.breach()),
             precondition,
             undo: (!priors.is_empty()).then(|| json!(priors).to_string().into_bytes()),
             // The server takes it over the jobs that were seen, and no others.
             settled: true,
             material: Some(Box::new(Material { jobs: changed, lasting })),
-            ..Preview::new(summary, json!({ "nomad": client.address(), "jobs": decisions }))
+            ..Preview::new(summary, decision)
         })
     }
 
@@ -147,6 +157,10 @@ impl Step for Patch {
         let material = preview.material.and_then(|m| m.downcast::<Material>().ok());
         let material = material.ok_or_else(|| StepError::untouched("the jobs were not looked at"))?;
         let Material { jobs, lasting } = *material;
+        lasting.still()?;
+        if wanted.only == Some(Only::File) {
+            return files::execute(cx, &lasting).await;
+        }
         let client = client(&self.inputs.environment).await?;
         let timeout = wanted.timeout.unwrap_or(PATIENCE);
         let worker = Worker { cx, client: &client, lasting: &lasting, timeout };
@@ -157,9 +171,36 @@ impl Step for Patch {
                 locked(&self.taken).push((job.clone(), registered.clone()));
             }
         }
-        let outcome = outcome::of_all(&jobs, &ended)?;
-        lasting.done(cx);
-        Ok(outcome)
+        let outcome = outcome::of_all(&jobs, &ended);
+        if outcome.as_ref().is_err_and(|error| error.again) {
+            // What is healthy by now is written with the rest.
+            return outcome;
+        }
+        let undone = outcome.is_err() && wanted.on_failure == OnFailure::RevertAll;
+        let counts = |id: &str| match jobs.iter().position(|job| job.id == id) {
+            Some(at) => matches!(ended[at], Ended::Healthy(_)),
+            // It was so before, by this patch or otherwise.
+            None => !(undone && taken.iter().any(|(job, _)| job.id == id)),
+        };
+        let written = lasting.write(cx, counts).await;
+        match (outcome, written) {
+            (Ok(mut outcome), Ok(written)) => {
+                written.record(&mut outcome.evidence);
+                Ok(outcome)
+            }
+            (Ok(outcome), Err(error)) => {
+                let message = format!("{}, but {}", outcome.summary, error.message);
+                Err(StepError { message, evidence: outcome.evidence, ..error })
+            }
+            (Err(mut failed), Ok(written)) => {
+                written.record(&mut failed.evidence);
+                Err(failed)
+            }
+            (Err(failed), Err(error)) => {
+                let message = format!("{}\n{}", failed.message, error.message);
+                Err(StepError { message, ..failed })
+            }
+        }
     }
 
     async fn reconcile(&self, cx: &Context, intent: &Intent) -> Result<Reconciled, StepError> {
@@ -209,7 +250,7 @@ async fn looked_at(
     wanted: &Wanted,
 ) -> Result<(Vec<Edited>, Vec<Option<Planned>>), StepError> {
     for _ in 0..LOOKS {
-        let jobs = select(client, &wanted.services).await?;
+        let jobs = select(Jobs::Running(client), &wanted.services).await?;
         let plan = |job: Edited| async move {
             if job.changes.is_empty() {
                 return Ok(None);

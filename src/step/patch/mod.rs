@@ -6,6 +6,7 @@
 //! survive. Does not: put back what somebody else changed meanwhile.
 
 mod act;
+mod files;
 mod lasting;
 mod look;
 mod one;

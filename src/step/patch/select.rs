@@ -35,6 +35,34 @@ pub(super) struct Edited {
     pub changes: Vec<Change>,
     /// The same, where images are all that changes.
     pub images: Option<Vec<ImageChange>>,
+    /// All that is wanted, whether it is so already or not.
+    pub meant: Vec<(Path, Value)>,
+}
+
+/// Where jobs are read from.
+#[derive(Clone, Copy)]
+pub(super) enum Jobs<'a> {
+    Running(&'a Client),
+    /// As the job files have them, by id.
+    Written(&'a BTreeMap<String, Value>),
+}
+
+impl Jobs<'_> {
+    async fn list(self) -> Result<Vec<JobStub>, NomadError> {
+        match self {
+            Self::Running(client) => client.jobs().await,
+            Self::Written(jobs) => {
+                Ok(jobs.keys().map(|id| JobStub { id: id.clone(), ..JobStub::default() }).collect())
+            }
+        }
+    }
+
+    async fn job(self, id: &str) -> Result<Option<Value>, NomadError> {
+        match self {
+            Self::Running(client) => client.job(id).await,
+            Self::Written(jobs) => Ok(jobs.get(id).cloned()),
+        }
+    }
 }
 
 /// What a service's name means among the jobs that are there.
@@ -95,16 +123,16 @@ impl Problem {
 }
 
 /// Reads the jobs that the services name and sets in them what is wanted.
-pub(super) async fn select(client: &Client, services: &[ServiceChange]) -> Result<Vec<Edited>, StepError> {
+pub(super) async fn select(from: Jobs<'_>, services: &[ServiceChange]) -> Result<Vec<Edited>, StepError> {
     // A plain name needs no list of what is there.
     let plain = services.iter().all(|change| !is_pattern(&change.service) && !change.service.contains('/'));
-    let stubs = if plain { None } else { Some(client.jobs().await.map_err(refused)?) };
+    let stubs = if plain { None } else { Some(from.list().await.map_err(refused)?) };
     let mut problems = Problems::default();
     let mut targets: Vec<(&ServiceChange, Vec<Target>)> = Vec::new();
     for change in services {
         match named(&change.service, stubs.as_deref()) {
             Some(found) => targets.push((change, found)),
-            None => problems.add(change, nothing_there(client, &change.service).await?),
+            None => problems.add(change, nothing_there(from, &change.service).await?),
         }
     }
     let mut ids: Vec<&str> = Vec::new();
@@ -113,7 +141,7 @@ pub(super) async fn select(client: &Client, services: &[ServiceChange]) -> Resul
             ids.push(&target.job);
         }
     }
-    let jobs = read(client, &ids).await.map_err(refused)?;
+    let jobs = read(from, &ids).await.map_err(refused)?;
     let mut edits = Edits::default();
     for (change, found) in &targets {
         if let Err(problem) = check_spread(change, found, &jobs) {
@@ -123,7 +151,7 @@ pub(super) async fn select(client: &Client, services: &[ServiceChange]) -> Resul
         let mut fitted = false;
         for target in found {
             match jobs.get(&target.job).and_then(Option::as_ref) {
-                None => problems.add(change, nothing_there(client, &change.service).await?),
+                None => problems.add(change, nothing_there(from, &change.service).await?),
                 Some(job) if is_stopped(job) && target.loose => {}
                 Some(job) if is_stopped(job) => {
                     let problem =
@@ -146,10 +174,10 @@ pub(super) async fn select(client: &Client, services: &[ServiceChange]) -> Resul
     Ok(ids.iter().filter_map(|id| edits.done(id)).collect())
 }
 
-async fn read(client: &Client, ids: &[&str]) -> Result<BTreeMap<String, Option<Value>>, NomadError> {
+async fn read(from: Jobs<'_>, ids: &[&str]) -> Result<BTreeMap<String, Option<Value>>, NomadError> {
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
     stream::iter(ids)
-        .map(|id| async move { client.job(&id).await.map(|job| (id, job)) })
+        .map(|id| async move { from.job(&id).await.map(|job| (id, job)) })
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await
@@ -186,8 +214,8 @@ fn named(service: &str, stubs: Option<&[JobStub]>) -> Option<Vec<Target>> {
 }
 
 /// Why a text names no job, with the nearest one that is there.
-async fn nothing_there(client: &Client, service: &str) -> Result<Problem, StepError> {
-    let stubs = client.jobs().await.map_err(refused)?;
+async fn nothing_there(from: Jobs<'_>, service: &str) -> Result<Problem, StepError> {
+    let stubs = from.list().await.map_err(refused)?;
     let stubs: Vec<&JobStub> = stubs.iter().filter(|stub| stub.parent_id.is_empty()).collect();
     let names: Vec<&str> = stubs.iter().map(|stub| stub.id.as_str()).collect();
     let first = service.split('/').next().unwrap_or(service);
@@ -355,6 +383,11 @@ impl Edits {
             index: job_modify_index(&edit.prior),
             changes: edit.set.keys().filter_map(change).collect(),
             images: edit.only_images.then(|| edit.images.clone()),
+            meant: edit
+                .set
+                .keys()
+                .map(|path| (path.clone(), path.get(&edit.job).cloned().unwrap_or_default()))
+                .collect(),
             prior: edit.prior.clone(),
             job: edit.job.clone(),
         })

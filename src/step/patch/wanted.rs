@@ -23,6 +23,10 @@ pub struct Wanted {
     pub parallel: Option<usize>,
     pub on_failure: OnFailure,
     pub only: Option<Only>,
+    /// Files may be changed where other jobs read the same place.
+    pub shared: bool,
+    /// The changed lines of the files are committed.
+    pub commit: bool,
     /// For each job to become healthy.
     pub timeout: Option<Duration>,
 }
@@ -114,6 +118,8 @@ impl Wanted {
             parallel: reader.number(body, "parallel").and_then(|n| usize::try_from(n).ok()),
             on_failure: word(reader, body, "on_failure").unwrap_or_default(),
             only: word(reader, body, "only"),
+            shared: reader.bool(body, "shared").unwrap_or_default(),
+            commit: reader.bool(body, "commit").unwrap_or_default(),
             timeout: reader.duration(body, "timeout"),
             services: Vec::new(),
         };

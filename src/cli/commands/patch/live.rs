@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::common::{duration, ended, open_to_change, open_to_look, pair};
+use super::super::common::{duration, ended, open_to_change, open_to_look, pair};
+use super::{drop, save};
 use crate::app::{self, Code, Failure, OnFailure, Only, Opened, PatchFile, Request, ServiceChange, Wanted};
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
@@ -13,7 +14,8 @@ use crate::cli::ui::Ui;
 ///
 /// A job that doesn't become healthy is put back exactly as it was. Jobs come in the order of their
 /// meta.depends_on. Without a terminal and an approval the change and the digest to approve are shown, and
-/// nothing is changed. The job files are not changed: write it there too, or the next start undoes it.
+/// nothing is changed. Once a job is healthy the change is written into its files as well, so that the
+/// next start doesn't undo it.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  blackstart patch image job_creation=git-1a2b3c4d -e test\n  blackstart patch resources worker_pool_management cpu=1000 -e test\n  blackstart patch set web/api count=3 env.LOG=debug -e test --yes\n  blackstart patch apply patches/2026-11-21.hcl -e test --dry-run"
@@ -29,6 +31,8 @@ enum What {
     Resources(Resources),
     Set(Set),
     Apply(Apply),
+    Save(save::Save),
+    Drop(drop::Drop),
 }
 
 /// Sets the images of running jobs
@@ -125,6 +129,12 @@ struct How {
     /// Changes the job files and leaves the running jobs alone
     #[arg(long)]
     file_only: bool,
+    /// Changes the job files although other jobs read the same place
+    #[arg(long, conflicts_with = "live_only")]
+    shared: bool,
+    /// Commits the changed lines of the job files, and pushes them where blackstart.hcl names a branch
+    #[arg(long, conflicts_with = "live_only")]
+    commit: bool,
     /// Changes at most so many jobs at once [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     parallel: Option<u16>,
@@ -157,6 +167,8 @@ impl How {
         } else if self.file_only {
             wanted.only = Some(Only::File);
         }
+        wanted.shared |= self.shared;
+        wanted.commit |= self.commit;
     }
 }
 
@@ -184,6 +196,8 @@ pub async fn run(args: &Patch, global: &Global, ui: &Ui) -> Result<Code, Failure
             (vec![ServiceChange { set, ..changes(&args.service) }], &args.how, None)
         }
         What::Apply(args) => (Vec::new(), &args.how, Some(&args.file)),
+        What::Save(args) => return save::run(args, global, ui).await,
+        What::Drop(args) => return drop::run(args, global, ui).await,
     };
     let mut wanted = Wanted { services, ..Wanted::default() };
     how.set_in(&mut wanted);
