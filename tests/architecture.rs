@@ -73,7 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "base",
         ],
     ),
-    ("lasting", &["environment", "nomad", "process", "journal", "jobspec", "base"]),
+    ("lasting", &["environment", "nomad", "process", "journal", "jobspec", "hcl", "base"]),
     ("environment", &["engine", "terraform", "nomad", "db", "settings", "dialect", "hcl", "http", "base"]),
     ("engine", &["plan", "dialect", "event", "journal", "base"]),
     ("terraform", &["process", "base"]),

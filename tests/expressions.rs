@@ -1,4 +1,4 @@
-//! Expressions give what real Nomad makes of them: two tables, made by running it.
+//! Expressions give what real Nomad makes of them: three tables, made by running it.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
 
@@ -101,4 +101,9 @@ fn syntax_and_operators() {
 #[test]
 fn functions() {
     check(include_str!("jobspec/functions.txt"));
+}
+
+#[test]
+fn yaml_keys_networks_and_null() {
+    check(include_str!("jobspec/more_functions.txt"));
 }

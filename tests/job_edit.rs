@@ -10,6 +10,7 @@ use blackstart::base::Source;
 use blackstart::hcl::trace::Place;
 use blackstart::jobspec::{Edit, EditError, Edits, Inputs, Path, Wanted, apply, edits, parse, places};
 use serde_json::Value as Json;
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 mod corpus;
 
@@ -78,7 +79,10 @@ impl Files {
         if !old.is_null() {
             let undone = edits(&after.job, &after.inputs, &[Wanted { path: path.clone(), value: old }]);
             let undone = undone.unwrap_or_else(|error| panic!("{path}: {error}"));
-            assert_eq!(after.edited(&undone.edits).text(), self.text(), "{path}");
+            // Values are in Unicode's normal form: of text that isn't, they don't tell how it was written.
+            let undone = after.edited(&undone.edits).text();
+            let same = undone == self.text() || undone.nfc().eq(self.text().nfc()) && !is_nfc(&self.text());
+            assert!(same, "{path}: {undone}");
         }
         Ok((after, made))
     }
@@ -121,7 +125,7 @@ fn sound() -> Vec<(String, Files)> {
 
 #[test]
 fn the_first_value_of_every_file_is_edited_and_undone() {
-    let (mut done, mut failures) = (0, Vec::new());
+    let (mut done, mut without, mut failures) = (0, 0, Vec::new());
     for (name, files) in sound() {
         let job = files.json();
         let first_image = images(&job).into_iter().map(|(path, image)| (path, Json::from(image)));
@@ -145,10 +149,19 @@ fn the_first_value_of_every_file_is_edited_and_undone() {
         match found.map(|(path, after)| (path, changed_lines(&files, &after))) {
             Some((_, Some(lines))) if lines.len() == 1 => done += 1,
             Some((path, lines)) => failures.push(format!("{name}: {path}: {lines:?}")),
+            // Nothing is written there, or functions make all of it.
+            None if told
+                .iter()
+                .all(|why| why.contains("is made by") || why.contains("not give what is wanted")) =>
+            {
+                println!("{name} has no value that could be edited: {}", told.join("; "));
+                without += 1;
+            }
             None => failures.push(format!("{name}: no value could be edited: {}", told.join("; "))),
         }
     }
-    println!("{done} files edited and undone");
+    println!("{done} files edited and undone, {without} without a value");
+    assert!(without * 10 <= done, "too many files are left out");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 

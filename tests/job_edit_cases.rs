@@ -136,7 +136,12 @@ fn the_expression_is_followed() {
         (&locals("n = null"), "coalesce(local.n, \"x:1\")", "x:2", "image = coalesce(local.n, \"x:2\")"),
         (&locals("m = {}"), "try(local.m.none, \"x:1\")", "x:2", "image = try(local.m.none, \"x:2\")"),
         (&locals("t = \" x:1 \""), "trimspace(local.t)", "x:2", "t = \" x:2 \""),
-        (&locals("t = toset([\"x:1\"])"), "[for t in local.t : t][0]", "x:2", "t = toset([\"x:2\"])"),
+        (
+            &locals("t = convert([\"x:1\"], set(string))"),
+            "[for t in local.t : t][0]",
+            "x:2",
+            "t = convert([\"x:2\"], set(string))",
+        ),
         (
             &locals("a = \"1\"\nb = local.a"),
             "\"x:%{ if true }${local.b}%{ else }9%{ endif }\"",

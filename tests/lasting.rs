@@ -9,7 +9,13 @@
 mod common;
 #[path = "lasting/drift.rs"]
 mod drift;
+#[path = "lasting/git.rs"]
+mod git;
+#[path = "lasting/patch.rs"]
+mod patch;
 #[path = "lasting/site.rs"]
 mod site;
 #[path = "lasting/stop.rs"]
 mod stop;
+#[path = "lasting/unsaved.rs"]
+mod unsaved;

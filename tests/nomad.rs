@@ -16,3 +16,5 @@ mod health;
 mod image;
 #[path = "nomad/support.rs"]
 mod support;
+#[path = "nomad/surely.rs"]
+mod surely;

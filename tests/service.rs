@@ -31,8 +31,8 @@ use restarting::{
 };
 use scaling::{bounds_are_kept, one_that_does_not_get_healthy_ends_the_scaling, up_and_down_step_by_step};
 use stopping::{
-    a_forgotten_one_runs_its_file, a_stopped_one_comes_back_as_it_was, names_are_looked_up,
-    nothing_happens_without_a_yes,
+    a_forgotten_one_runs_its_file, a_start_from_the_file_undoes_no_live_change_unasked,
+    a_stopped_one_comes_back_as_it_was, names_are_looked_up, nothing_happens_without_a_yes,
 };
 
 macro_rules! suite {
@@ -66,6 +66,7 @@ suite![
     jobs_of_a_wave_are_added_up,
     a_stopped_one_comes_back_as_it_was,
     a_forgotten_one_runs_its_file,
+    a_start_from_the_file_undoes_no_live_change_unasked,
     names_are_looked_up,
     nothing_happens_without_a_yes,
     each_only_when_the_last_is_healthy,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::failure::{Failure, chain};
+use super::made;
 use super::open::Opened;
 use crate::base::{Diagnostics, paths, text};
 use crate::dialect::Reader;
@@ -199,8 +200,12 @@ impl Loss {
             let named = |attribute: &str| Reader::new(&scope).strings(&step.body, attribute);
             match step.kind {
                 StepKind::TerraformDestroy => true,
+                // A service that is stopped by itself comes back as it was, or from its file: that asks then.
+                StepKind::NomadStop if made::is_made(&self.plan) => false,
                 StepKind::NomadStop => named("jobs").is_none_or(|jobs| jobs.iter().any(|one| one == job)),
-                StepKind::NomadJob => named("files").is_none_or(|files| {
+                // Without files it only registers what ran before its stop.
+                StepKind::NomadStart if step.body.attribute("files").is_none() => false,
+                StepKind::NomadJob | StepKind::NomadStart => named("files").is_none_or(|files| {
                     // What can't be read won't be registered.
                     lasting::read_jobs(&self.environment, &files)
                         .is_ok_and(|jobs| jobs.iter().any(|one| one.id() == job))

@@ -16,12 +16,14 @@ mod previews;
 mod rehearse;
 mod runs;
 mod sandbox;
+mod save;
 mod secrets;
 mod service;
 mod status;
 mod validate;
 
 pub use crate::lasting::{Drift, Drifted, How};
+pub use crate::step::{OnFailure, Only, ServiceChange, Wanted};
 pub use downtime::{Known, last_stop};
 pub use drift::drift;
 pub use failure::{Code, Failure};
@@ -31,7 +33,7 @@ pub use job::{
 };
 pub use latch::ways_out;
 pub use open::{Access, Opened, Options, choose, open, project};
-pub use patch::patch_plan;
+pub use patch::{PatchFile, patch_file, patch_plan};
 pub use plans::{Chosen, by_name, by_operation, files as plan_files, inputs_of};
 pub use preflight::{JobFit, Preflight, WaveFit, preflight};
 pub use rehearse::{Rehearsal, Rehearsed, rehearse};
@@ -40,6 +42,7 @@ pub use runs::{
     start_made,
 };
 pub use sandbox::SandboxPlace;
+pub use save::{Saving, drift_to_save, drop_patches, to_save};
 pub use service::{Verb, service_plan};
 pub use status::{JobRow, Status, status};
 pub use validate::{Checked, validate};

@@ -2,20 +2,21 @@
 //! themselves.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::{Diagnostic, Diagnostics, Secrets, Source, Span};
 use crate::hcl::{self, Value};
 use crate::settings::{Environment, NomadSettings, TerraformSettings, TokenSource};
 
-/// Reads each var file and keeps every value of a sensitive variable, and every value of a file that is
+/// Reads each var file, those that Terraform finds by their names too, and keeps every value of a sensitive variable, and every value of a file that is
 /// called secret. A file that is missing or can't be read is an error at the place that names it.
 pub fn collect(root: &Path, settings: &TerraformSettings, secrets: &Secrets) -> Result<(), Diagnostics> {
     let dir = root.join(&settings.dir);
     let sensitive = sensitive_variables(&dir);
     let mut problems = Diagnostics::default();
-    for (file, span) in &settings.var_files {
-        match read(root, file, span) {
+    let automatic = automatic(&dir).into_iter().map(|file| (settings.dir.join(file), settings.span.clone()));
+    for (file, span) in automatic.chain(settings.var_files.iter().cloned()) {
+        match read(root, &file, &span) {
             Ok(source) => match hcl::var_file(&source) {
                 Ok(values) => {
                     let all = file.to_string_lossy().contains("secret");
@@ -31,6 +32,20 @@ pub fn collect(root: &Path, settings: &TerraformSettings, secrets: &Secrets) -> 
         }
     }
     problems.into_result(())
+}
+
+/// The var files that Terraform reads of itself, in its order: each counts over those before it, and all
+/// of them over `TF_VAR_…` and below `-var-file`.
+fn automatic(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    let mut found: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".auto.tfvars") || name.ends_with(".auto.tfvars.json"))
+        .collect();
+    found.sort();
+    let fixed = ["terraform.tfvars", "terraform.tfvars.json"];
+    let fixed = fixed.into_iter().filter(|name| dir.join(name).is_file()).map(str::to_owned);
+    fixed.chain(found).map(PathBuf::from).collect()
 }
 
 /// Everything secret that an environment's own files hold.

@@ -65,6 +65,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// As [`Self::check`], of the body and of every block in it.
+    pub fn check_whole(&mut self, body: &Body, rule: &BlockRule, head: &Span) {
+        self.check(body, rule, head);
+        for block in body.all_blocks() {
+            if let Some(rule) = rule.blocks.iter().find(|rule| rule.kind == block.kind.text) {
+                self.check_whole(&block.body, rule, &block.kind.span);
+            }
+        }
+    }
+
     fn check_head(&mut self, block: &Block, rule: &BlockRule, shown: &str) {
         let kind = &block.kind;
         let Some(known) = rule.blocks.iter().find(|known| known.kind == kind.text) else {

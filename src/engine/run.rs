@@ -159,6 +159,7 @@ impl Run {
             started: self.clock.now(),
             last: self.clock.now(),
             approved: Vec::new(),
+            approver: None,
             steps: BTreeMap::new(),
             intents: BTreeMap::new(),
             waves_started: std::collections::BTreeSet::new(),
@@ -216,6 +217,8 @@ impl Run {
             state.as_ref().and_then(|run| run.intents.get(step).cloned()).unwrap_or_default();
         let journaled = state.as_ref().and_then(|run| run.guards.get(step).cloned());
         Context {
+            run: self.id.clone(),
+            approver: state.as_ref().and_then(|run| run.approver.clone()),
             step: step.to_owned(),
             environment: self.environment.clone(),
             attempt: u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1),

@@ -1,5 +1,6 @@
 //! One step: look again, hold it against what was approved, journal the intent, act, journal the outcome.
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::approval::{Answer, Question};
@@ -19,22 +20,46 @@ pub(super) async fn run_step(
     shelf: &Shelf,
     requests: &mpsc::Sender<Request>,
 ) -> Result<(), Stop> {
-    let cx = run.context(&spec.name, Some(requests.clone()));
     let began = run.clock.now();
-    let took = || run.clock.now().duration_since(began).as_secs_f64();
-    let failed = |error: StepError| {
-        let text = chain(&error);
-        run.teller.tell(What::StepFailed { step: spec.name.clone(), error: text.clone(), seconds: took() });
-        if error.denied {
-            return Stop::Denied { what: error.message };
+    loop {
+        let Err(error) = attempt(run, wave, spec, shelf, requests, began).await? else { return Ok(()) };
+        if !error.again || run.halted() {
+            return Err(told(run, spec, began, error));
         }
-        let (help, diagnostics) = (error.help, error.diagnostics);
-        Stop::Failed { what: spec.name.clone(), error: text, help, diagnostics }
-    };
+        run.teller.warn(format!("{}: {}", spec.name, chain(&error)));
+    }
+}
+
+/// Says that a step failed.
+fn told(run: &Run, spec: &StepSpec, began: Timestamp, error: StepError) -> Stop {
+    let text = chain(&error);
+    let seconds = run.clock.now().duration_since(began).as_secs_f64();
+    run.teller.tell(What::StepFailed { step: spec.name.clone(), error: text.clone(), seconds });
+    if error.interrupted || *run.interrupts.borrow() >= 2 {
+        return Stop::Interrupted;
+    }
+    if error.denied {
+        return Stop::Denied { what: error.message };
+    }
+    let (help, diagnostics) = (error.help, error.diagnostics);
+    Stop::Failed { what: spec.name.clone(), error: text, help, diagnostics }
+}
+
+/// One attempt: the outer error ends the wave as it is, the inner one is the step's own, journaled.
+async fn attempt(
+    run: &Run,
+    wave: &Wave,
+    spec: &StepSpec,
+    shelf: &Shelf,
+    requests: &mpsc::Sender<Request>,
+    began: Timestamp,
+) -> Result<Result<(), StepError>, Stop> {
+    let cx = run.context(&spec.name, Some(requests.clone()));
+    let took = || run.clock.now().duration_since(began).as_secs_f64();
     let preview = match ready(run, wave, spec, shelf, &cx).await {
         Ok(preview) => preview,
         Err(Refusal::Stop(stop)) => return Err(stop),
-        Err(Refusal::Error(error)) => return Err(failed(error)),
+        Err(Refusal::Error(error)) => return Ok(Err(error)),
     };
     let changes = preview.changes;
     let (step, attempt) = (spec.name.clone(), cx.attempt);
@@ -70,7 +95,7 @@ pub(super) async fn run_step(
             )
             .await?;
             run.teller.tell(What::StepDone { step, summary: outcome.summary, seconds: took() });
-            Ok(())
+            Ok(Ok(()))
         }
         Err(error) => {
             // Where it may have happened the intent stays open: resume looks before it does it again.
@@ -84,9 +109,7 @@ pub(super) async fn run_step(
                 };
                 append(requests, body).await?;
             }
-            let interrupted = *cx.interrupts.borrow() >= 2 || error.interrupted;
-            let stop = failed(error);
-            Err(if interrupted { Stop::Interrupted } else { stop })
+            Ok(Err(error))
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::dispatch::Request;
-use crate::base::{Clock, Diagnostics};
+use crate::base::{Clock, Diagnostics, RunId};
 use crate::dialect::Values;
 use crate::event::{Line, Teller, Verdict, What};
 use crate::journal::{Body, Intent, JournalError};
@@ -109,7 +109,9 @@ pub struct StepError {
     pub diagnostics: Option<Diagnostics>,
     /// A person's no, or nobody to ask.
     pub denied: bool,
-    /// It ended early because of Ctrl-C, and can be gone on with.
+    /// What it met is not what was approved: it is to be looked at, and asked about, again.
+    pub again: bool,
+    /// It stopped because somebody pressed Ctrl-C, not because something failed.
     pub interrupted: bool,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -123,6 +125,7 @@ impl StepError {
             evidence: Value::Null,
             diagnostics: None,
             denied: false,
+            again: false,
             interrupted: false,
             source: None,
         }
@@ -201,6 +204,9 @@ pub trait Facts: Send + Sync {
 /// What a step has at hand.
 #[derive(Clone)]
 pub struct Context {
+    pub run: RunId,
+    /// Who approved the run last; none while it is only looked at.
+    pub approver: Option<String>,
     pub step: String,
     /// The environment's name, for commands that are offered.
     pub environment: String,

@@ -6,7 +6,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::hcl::{Functions, Value};
+use crate::hcl::{Functions, Type, Value, convert};
 
 /// What Nomad has and the standard set has under the same name.
 const NAMES: &[&str] = &[
@@ -54,6 +54,7 @@ const NAMES: &[&str] = &[
     "range",
     "regex_replace",
     "replace",
+    "rsadecrypt",
     "setintersection",
     "setproduct",
     "setunion",
@@ -79,11 +80,13 @@ const NAMES: &[&str] = &[
     "uuidv4",
     "uuidv5",
     "values",
+    "yamldecode",
+    "yamlencode",
     "zipmap",
 ];
 
-/// What Nomad has and we have not.
-const MISSING: &[&str] = &["bcrypt", "rsadecrypt", "yamldecode", "yamlencode"];
+/// More would take minutes, where Nomad would take them.
+const MOST_COSTLY: u32 = 16;
 
 const FILE_NAMES: &[&str] =
     &["abspath", "basename", "dirname", "file", "filebase64", "fileexists", "fileset", "pathexpand"];
@@ -104,13 +107,39 @@ fn without_files() -> Functions {
         [other] => Err(format!("a list, set or map is needed, not {}", other.described())),
         _ => Err("one argument is needed".to_owned()),
     });
-    for name in MISSING {
-        functions.add(name, |_| Err("Nomad has this function, blackstart does not have it yet".to_owned()));
-    }
+    functions.add("bcrypt", bcrypt);
     for name in FILE_NAMES {
         functions.add(name, |_| Err("files can't be looked at here".to_owned()));
     }
     functions
+}
+
+/// The hash of a password, another one each time. The cost is 10 where it isn't given or is below 4.
+fn bcrypt(args: &[Value]) -> Result<Value, String> {
+    let (password, cost) = match args {
+        [password] => (password, None),
+        [password, cost] => (password, Some(cost)),
+        _ => return Err("a text is needed, and a cost may follow it".to_owned()),
+    };
+    let password = convert(password, &Type::String)?;
+    let password = password.as_str().ok_or("the text can't be null")?;
+    let cost = match cost.map(|cost| convert(cost, &Type::Number)).transpose()? {
+        None => 10,
+        Some(Value::Number(cost)) => match cost.as_i64() {
+            Some(..4) => 10,
+            Some(cost) => u32::try_from(cost).unwrap_or(u32::MAX),
+            None => return Err("the cost is a whole number".to_owned()),
+        },
+        Some(_) => return Err("the cost can't be null".to_owned()),
+    };
+    if cost > MOST_COSTLY {
+        return Err(format!("a cost of {cost} would take too long; {MOST_COSTLY} is the most here"));
+    }
+    if password.len() > 72 {
+        return Err("a password of more than 72 bytes can't be hashed".to_owned());
+    }
+    let hash = ::bcrypt::hash_with_result(password, cost).map_err(|error| error.to_string())?;
+    Ok(Value::from(hash.format_for_version(::bcrypt::Version::TwoA)))
 }
 
 /// The functions of a job file whose paths begin at `dir` and can't leave `root`.

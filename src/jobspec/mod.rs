@@ -2,8 +2,10 @@
 //!
 //! Guarantees: the JSON is that of `nomad job run -output`; what the language doesn't have is an error
 //! with its place, never left out; nothing outside the given root is read, nothing is sent anywhere.
-//! Does not: check what only a server can know; know `bcrypt`, `rsadecrypt`, `yamldecode` and
-//! `yamlencode`, which are errors.
+//! Does not: check what only a server can know; hash with a cost of more than 16 (`bcrypt`); read YAML
+//! where YAML 1.2 differs from libyaml (`yamldecode`); take less than nothing in `cidrsubnet`, which Nomad
+//! does; know the type of a null: `c ? var.x : 1` is text to Nomad where `var.x` is a null text, and
+//! `contains(x, null)` it refuses, though not of a variable that is null.
 //!
 //! Rules of Nomad that no document tells, found by running it beside this reader:
 //! - Of the attributes that its structs call required, only those that can't be null are: an action's
@@ -46,6 +48,6 @@ pub use check::check;
 pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
 pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
-pub use path::{Path, PathError};
+pub use path::{Change, Path, PathError};
 pub use places::{Places, places};
 pub use print::print;

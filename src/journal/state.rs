@@ -101,6 +101,8 @@ pub struct Run {
     /// The time of its last record.
     pub last: Timestamp,
     pub approved: Vec<String>,
+    /// Who approved it last.
+    pub approver: Option<String>,
     pub steps: BTreeMap<String, StepStatus>,
     /// Every intent of each step, in order.
     pub intents: BTreeMap<String, Vec<Intent>>,
@@ -149,6 +151,7 @@ impl Run {
             started: record.at,
             last: record.at,
             approved: Vec::new(),
+            approver: None,
             steps: BTreeMap::new(),
             intents: BTreeMap::new(),
             waves_started: BTreeSet::new(),
@@ -182,7 +185,10 @@ impl Run {
         self.last = record.at;
         match &record.body {
             Body::RunResumed { plan_hash, .. } => self.plan_hash.clone_from(plan_hash),
-            Body::Approved { digest, .. } => self.approved.push(digest.clone()),
+            Body::Approved { digest, who, .. } => {
+                self.approved.push(digest.clone());
+                self.approver = Some(who.clone());
+            }
             Body::GuardSet { step, guard, .. } => {
                 self.guards.insert(step.clone(), guard.clone());
             }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::base::RunId;
 use crate::journal::{Body, Record};
@@ -41,8 +41,10 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
         match &record.body {
             Body::StepIntended { step, precondition, who, .. } => {
                 let mut before = Vec::new();
-                for (job, path, old, new) in changes(precondition) {
-                    let key = (job.clone(), path.clone());
+                let intended = jobs(precondition).flat_map(|(id, job)| changes_of(id, job));
+                for (key, old, new) in intended {
+                    let (job, path) = key.clone();
+                    let (old, new) = (old.clone(), new.clone());
                     let (at, who, run) = (record.at, who.clone(), record.run.clone());
                     let change = Change { job, path, old, new, at, who, run, certain: false };
                     before.push((key.clone(), book.insert(key, change)));
@@ -71,20 +73,43 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
     all
 }
 
-/// What an outcome says of the changes that were intended: those that it names under `jobs` are live, those
-/// under `reverted` were put back; the others weren't done if all went well, and nothing is known of them
-/// otherwise.
+/// What an outcome says of the changes that were intended. Of a job that it doesn't name they weren't done
+/// if all went well, and nothing is known of them otherwise.
 fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Before>, evidence: &Value, done: bool) {
-    let keys = |document| changes(document).into_iter().map(|(job, path, ..)| (job, path)).collect();
-    let (live, reverted): (Vec<Key>, Vec<Key>) =
-        (keys(evidence), keys(&json!({ "jobs": evidence["reverted"] })));
+    let ended: BTreeMap<Key, Left> = jobs(evidence)
+        .flat_map(|(id, job)| changes_of(id, job).map(|(key, ..)| (key, Left::of(job))))
+        .collect();
     for (key, old) in before.into_iter().flatten() {
-        if live.contains(&key) {
-            if let Some(change) = book.get_mut(&key) {
-                change.certain = true;
+        match ended.get(&key) {
+            Some(Left::Live) => {
+                if let Some(change) = book.get_mut(&key) {
+                    change.certain = true;
+                }
             }
-        } else if done || reverted.contains(&key) {
-            restore(book, key, old);
+            Some(Left::AsBefore) => restore(book, key, old),
+            Some(Left::Unknown) => {}
+            None if done => restore(book, key, old),
+            None => {}
+        }
+    }
+}
+
+/// How a step left a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Live,
+    AsBefore,
+    Unknown,
+}
+
+impl Left {
+    fn of(job: &Value) -> Self {
+        match job["outcome"].as_str() {
+            None | Some("done" | "left" | "needs_promotion") => Self::Live,
+            Some(
+                "rolled_back" | "reverted" | "reverted_unhealthy" | "refused" | "conflict" | "not_begun",
+            ) => Self::AsBefore,
+            Some(_) => Self::Unknown,
         }
     }
 }
@@ -96,28 +121,26 @@ fn restore(book: &mut BTreeMap<Key, Change>, key: Key, old: Option<Change>) {
     };
 }
 
-/// The changes that an intent or evidence holds: `{"jobs": [{"id", "changes": [{"path", "old", "new"}]}]}`;
-/// jobs may be by id, too.
-fn changes(document: &Value) -> Vec<(String, String, Value, Value)> {
-    let jobs: Vec<(Option<&str>, &Value)> = match &document["jobs"] {
-        Value::Array(jobs) => jobs.iter().map(|job| (None, job)).collect(),
-        Value::Object(jobs) => jobs.iter().map(|(id, job)| (Some(id.as_str()), job)).collect(),
-        _ => Vec::new(),
-    };
-    let mut found = Vec::new();
-    for (id, job) in jobs {
-        let Some(id) = id.or_else(|| job["id"].as_str()) else { continue };
-        for change in job["changes"].as_array().into_iter().flatten() {
-            if let Some(path) = change["path"].as_str() {
-                found.push((id.to_owned(), path.to_owned(), change["old"].clone(), change["new"].clone()));
-            }
-        }
-    }
-    found
+/// The jobs of an intent or of evidence: `{"jobs": [{"id", "changes": [{"path", "old", "new"}], "outcome"}]}`;
+/// they may be by id, too.
+fn jobs(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let list = document["jobs"].as_array().into_iter().flatten();
+    let list = list.filter_map(|job| Some((job["id"].as_str()?, job)));
+    let map = document["jobs"].as_object().into_iter().flatten();
+    list.chain(map.map(|(id, job)| (id.as_str(), job)))
+}
+
+fn changes_of<'d>(id: &'d str, job: &'d Value) -> impl Iterator<Item = (Key, &'d Value, &'d Value)> {
+    let changes = job["changes"].as_array().into_iter().flatten();
+    changes.filter_map(move |change| {
+        Some(((id.to_owned(), change["path"].as_str()?.to_owned()), &change["old"], &change["new"]))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     /// A journal of one step a run.
@@ -195,8 +218,10 @@ mod tests {
         assert_eq!(book.says(), [row("a", "1", true)]);
         book.intends("r3", &[("a", "3"), ("b", "3"), ("c", "3")]);
         // One is live, one was put back, of one nobody knows.
-        let mut evidence = Book::document(&[("a", "3")]);
-        evidence["reverted"] = Book::document(&[("b", "3")])["jobs"].clone();
+        let mut evidence = Book::document(&[("a", "3"), ("b", "3"), ("c", "3")]);
+        for (at, outcome) in ["done", "rolled_back", "unknown"].into_iter().enumerate() {
+            evidence["jobs"][at]["outcome"] = outcome.into();
+        }
         book.failed("r3", true, evidence);
         assert_eq!(book.says(), [row("a", "3", true), row("c", "3", false)]);
     }
@@ -204,9 +229,12 @@ mod tests {
     #[test]
     fn jobs_may_be_by_id_and_other_steps_say_nothing() {
         let document = json!({ "jobs": { "a": { "changes": [{ "path": "p", "old": 1, "new": 2 }] } } });
-        assert_eq!(changes(&document), [("a".to_owned(), "p".to_owned(), json!(1), json!(2))]);
+        let keys = |document: &Value| -> Vec<Key> {
+            jobs(document).flat_map(|(id, job)| changes_of(id, job)).map(|(key, ..)| key).collect()
+        };
+        assert_eq!(keys(&document), [("a".to_owned(), "p".to_owned())]);
         for other in [json!({ "jobs": { "a": "hash" } }), json!(null), json!({ "jobs": [3] })] {
-            assert_eq!(changes(&other), []);
+            assert_eq!(keys(&other), []);
         }
     }
 }

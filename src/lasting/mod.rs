@@ -4,14 +4,24 @@
 //! file is replaced whole or not at all, below the project's root only, and only while it still is what
 //! was shown. Does not: read the env files of other environments; follow what `file()` reads.
 
+mod commit;
 mod drift;
 mod files;
 mod git;
 mod ledger;
+mod replace;
+mod submission;
+mod taken;
 mod unsaved;
+mod writeback;
 
+pub use commit::{Commit, CommitError, Committed};
 pub use drift::{Drift, DriftError, Drifted, How, drift};
 pub use files::{JobFile, Overlay, inputs, job_files, read_file, read_jobs};
 pub use git::{Branch, Entry, Git, GitError};
 pub use ledger::{Change, ledger};
+pub use replace::{ReplaceError, Replacement};
+pub use submission::submission;
+pub use taken::{Taken, taken};
 pub use unsaved::{Unsaved, Why, unsaved};
+pub use writeback::{Asked, WriteBack};

@@ -1,6 +1,7 @@
 //! Requests: how they are addressed, authorised, repeated and judged by their status.
 //!
-//! Reads are tried up to three times when the failure may pass, an answer that ended too soon included.
+//! Reads are tried again, for some four seconds, where the failure may pass (an answer that ended too soon
+//! included), and once more where the token was refused (a server may lag behind the one that made it).
 //! A request to write goes out once: where its answer is lost, that is [`NomadError::OutcomeUnknown`],
 //! unless it cannot have reached the server.
 
@@ -16,7 +17,11 @@ use crate::base::Clock;
 use crate::http::{Request, Response, Transport};
 
 /// Waits between the tries of a read.
-const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+pub(super) const BACKOFF: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// The longest that is waited because a server says so.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// With what rights, and where, a client works. `Debug` doesn't show the token.
 #[derive(Clone, Default)]
@@ -117,16 +122,15 @@ impl Client {
 
     /// Calls something that changes nothing; tried again where the failure may pass.
     pub(super) async fn read(&self, call: &Call<'_>) -> Result<Response, NomadError> {
-        let mut waits = BACKOFF.iter();
+        let mut tries = 0;
         loop {
             let error = match self.once(call).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            match waits.next() {
-                Some(wait) if error.is_transient() => self.clock.sleep(*wait).await,
-                _ => return Err(error),
-            }
+            let Some(wait) = pause(&error, tries) else { return Err(error) };
+            self.clock.sleep(wait).await;
+            tries += 1;
         }
     }
 
@@ -150,10 +154,12 @@ impl Client {
             return if is_cut(&answer.body) { Err(NomadError::CutShort { what }) } else { Ok(answer) };
         }
         let text = server_text(&answer.text());
+        let after = answer.headers.get(http::header::RETRY_AFTER);
+        let after = after.and_then(|after| after.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
         Err(match answer.status.as_u16() {
             401 | 403 => NomadError::Unauthorized { what, text },
             404 => NomadError::NotFound { what },
-            429 => NomadError::Busy { what },
+            429 => NomadError::Busy { what, retry_after: after },
             status => NomadError::Server { what, status, text },
         })
     }
@@ -195,6 +201,21 @@ impl Client {
 fn is_cut(body: &[u8]) -> bool {
     let whole = serde_json::from_slice::<serde::de::IgnoredAny>(body);
     !body.is_empty() && whole.is_err_and(|error| error.is_eof())
+}
+
+/// How long to wait before the same is tried again, after so many repetitions; none where it isn't.
+pub(super) fn pause(error: &NomadError, tries: usize) -> Option<Duration> {
+    match error {
+        NomadError::Busy { retry_after, .. } => {
+            let own = *BACKOFF.get(tries)?;
+            Some(retry_after.map_or(own, |after| after.clamp(own, LONGEST_PAUSE)))
+        }
+        NomadError::Unauthorized { text, .. } => {
+            (tries == 0 && !text.contains("disabled")).then_some(BACKOFF[0])
+        }
+        error if error.is_transient() => BACKOFF.get(tries).copied(),
+        _ => None,
+    }
 }
 
 /// Whether a failed write may have been carried out all the same: a proxy lost the server, or the

@@ -19,9 +19,9 @@ pub enum NomadError {
     /// `actual` is the job's index now; none where the server doesn't say (or there is no such job).
     #[error("job '{job}' was changed by somebody else: {text}")]
     Conflict { job: String, enforced: u64, actual: Option<u64>, text: String },
-    /// 429: too many connections from this machine.
+    /// 429: too many connections from this machine. Nothing was done; `retry_after` where the server says.
     #[error("Nomad is busy and refused {what} (too many connections from this address)")]
-    Busy { what: String },
+    Busy { what: String, retry_after: Option<std::time::Duration> },
     #[error("Nomad answered {what} with {status}: {text}")]
     Server { what: String, status: u16, text: String },
     #[error("Nomad's answer to {what} makes no sense: {reason}")]
@@ -38,14 +38,14 @@ pub enum NomadError {
 }
 
 impl NomadError {
-    /// Whether the same request may well succeed in a moment.
+    /// Whether the same request may well succeed in a moment: the cluster is unwell, not the request.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(cause) => !matches!(cause, HttpError::BadUrl(_) | HttpError::TooLarge(_)),
             Self::Busy { .. } | Self::CutShort { .. } => true,
+            // Nomad says nearly everything with a plain 500.
             Self::Server { status, text, .. } => {
-                matches!(*status, 502..=504)
-                    || (*status == 500 && PASSING.iter().any(|part| text.contains(part)))
+                *status >= 500 && !LASTING.iter().any(|part| text.contains(part))
             }
             _ => false,
         }
@@ -74,16 +74,16 @@ impl NomadError {
     }
 }
 
-/// What a server says with a plain 500 when it is the cluster that is unwell, not the request.
-const PASSING: [&str; 8] = [
-    "No cluster leader",
-    "rpc error",
-    "EOF",
-    "connection",
-    "timeout",
-    "timed out",
-    "leadership",
-    "no known servers",
+/// What a server says with a plain 500 when it is the request that is wrong: it will say it again.
+const LASTING: [&str; 8] = [
+    "Enforcing job modify index",
+    "enforcing version",
+    "error occurred",
+    "errors occurred",
+    "alidation",
+    "nvalid",
+    "not found",
+    "failed to parse",
 ];
 
 /// The most of a server's text that gets into a message.

@@ -23,6 +23,35 @@ pub fn is_stopped(job: &Value) -> bool {
     job.get("Stop").and_then(Value::as_bool).unwrap_or_default()
 }
 
+/// The job without what the server keeps in it by itself.
+pub fn specification(job: &Value) -> Value {
+    const OWN: [&str; 10] = [
+        "CreateIndex",
+        "JobModifyIndex",
+        "ModifyIndex",
+        "NomadTokenID",
+        "Stable",
+        "Status",
+        "StatusDescription",
+        "SubmitTime",
+        "Version",
+        "VersionTag",
+    ];
+    let mut job = job.clone();
+    if let Some(fields) = job.as_object_mut() {
+        for own in OWN {
+            fields.remove(own);
+        }
+    }
+    job
+}
+
+/// The names in `meta { depends_on = "postgres, rabbitmq" }`.
+pub fn depends_on(job: &Value) -> Vec<String> {
+    let list = job.pointer("/Meta/depends_on").and_then(Value::as_str).unwrap_or_default();
+    list.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
 /// The name of the job's version tag (Nomad 1.9+).
 pub fn version_tag(job: &Value) -> Option<&str> {
     job.get("VersionTag")?.get("Name")?.as_str()
@@ -46,6 +75,11 @@ pub(super) fn groups(job: &Value) -> Vec<(String, u64)> {
     list(job, "TaskGroups")
         .map(|group| (name(group).to_owned(), group.get("Count").and_then(Value::as_u64).unwrap_or(1)))
         .collect()
+}
+
+/// Whether there is nothing of it to run: every count is 0.
+pub fn is_idle(job: &Value) -> bool {
+    !matches!(kind(job), "system" | "sysbatch") && groups(job).iter().all(|(_, count)| *count == 0)
 }
 
 pub(super) fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {

@@ -5,7 +5,6 @@
 //! is only read (deployments, allocations, evaluations) is typed, and tolerates missing and null fields.
 
 mod advice;
-mod again;
 mod capacity;
 mod client;
 mod diff;
@@ -25,6 +24,7 @@ mod reference;
 mod restarting;
 mod stopping;
 mod submission;
+mod surely;
 mod types;
 mod verdict;
 mod write;
@@ -35,7 +35,10 @@ pub use client::{Access, Client};
 pub use diff::{DiffLine, Sign, canonical, diff_lines, is_unchanged};
 pub use error::NomadError;
 pub use events::{FailedAllocation, TaskReport};
-pub use facts::{is_stopped, job_id, job_modify_index, job_version, kind, version_tag, waits_for_dispatch};
+pub use facts::{
+    depends_on, is_idle, is_stopped, job_id, job_modify_index, job_version, kind, specification, version_tag,
+    waits_for_dispatch,
+};
 pub use feasible::Feasible;
 pub use follow::{BatchGoal, CLOSING, FollowOptions, follow};
 pub use health::{GroupHealth, JobHealth, JobState, TaskImage, health_of};
@@ -43,7 +46,7 @@ pub use image::{EditError, ImageChange, Selector, set_image, task_images};
 pub use packing::{Ask, Shortage, pack, pack_largest_first};
 pub use placement::PlacementFailure;
 pub use read::{Indexed, MINIMUM_VERSION, Readiness};
-pub use reference::Reference;
+pub use reference::{Reference, flaw as image_flaw};
 pub use restarting::{Before, HealthRule, Look, Restarted, follow_restart, is_restarted};
 pub use stopping::{Stopped, follow_stop};
 pub use types::{

@@ -64,7 +64,7 @@ impl fmt::Display for Reference {
 }
 
 /// What is wrong with `wanted` as a tag, digest or reference; none where it may stand.
-pub(super) fn flaw(wanted: &str) -> Option<&'static str> {
+pub fn flaw(wanted: &str) -> Option<&'static str> {
     if wanted.is_empty() {
         return Some("is empty");
     }

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::error::NomadError;
-use super::facts::{job_id, job_version};
 use super::image::ImageChange;
 use super::types::nullable;
 use super::write::Submission;
@@ -41,38 +40,21 @@ impl Client {
             variables: kept.variables,
         }))
     }
+}
 
-    /// The source to register an edited job with (`job` as it was read, but for `changes`); none where
-    /// the server keeps none.
+impl Submission {
+    /// The source to register an edited job with, of which this was the source before.
     ///
-    /// Where the source names each old image as it stands in the job, only that is replaced. Where it
-    /// doesn't (a variable makes up the tag), the job itself becomes the source, as JSON: less
-    /// readable, but true.
-    pub async fn submission_after(
-        &self,
-        job: &Value,
-        changes: &[ImageChange],
-    ) -> Result<Option<Submission>, NomadError> {
-        let kept = self.submission(job_id(job), job_version(job)).await?;
-        let Some(kept) = kept.and_then(|kept| serde_json::from_value::<Kept>(kept).ok()) else {
-            return Ok(None);
-        };
-        if kept.source.is_empty() {
-            return Ok(None);
+    /// Where images are all that changed and the source names each old one as it stands in the job, only
+    /// that is replaced. Else the job itself becomes the source, as JSON: less readable, but true.
+    #[must_use]
+    pub fn after(&self, job: &Value, images: Option<&[ImageChange]>) -> Self {
+        match images.and_then(|images| rewritten(&self.source, images)) {
+            Some(source) => Self { source, ..self.clone() },
+            None => {
+                Self { source: json!({ "Job": job }).to_string(), format: "json".into(), ..Self::default() }
+            }
         }
-        Ok(Some(match rewritten(&kept.source, changes) {
-            Some(source) => Submission {
-                source,
-                format: kept.format,
-                variable_flags: kept.variable_flags,
-                variables: kept.variables,
-            },
-            None => Submission {
-                source: json!({ "Job": job }).to_string(),
-                format: "json".into(),
-                ..Submission::default()
-            },
-        }))
     }
 }
 

@@ -112,8 +112,10 @@ impl Client {
         })
     }
 
-    /// Registers `job` by one request; see [`Self::register`].
-    pub(super) async fn register_once(
+    /// Registers `job` by one request. With `enforce`, only if the job's `JobModifyIndex` still is that
+    /// number (0: only if there is no such job; a stopped one counts as there). The version tag is taken
+    /// off: a tag names one version, and the server would copy it onto the next.
+    pub async fn register(
         &self,
         job: &Value,
         enforce: Option<u64>,

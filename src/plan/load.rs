@@ -277,13 +277,15 @@ impl<'a> Loader<'a> {
             return None;
         };
         let rule = schema::STEPS.iter().find(|rule| rule.kind == kind.name())?;
-        self.reader.check(&block.body, rule, &block.kind.span);
-        for inner in block.body.all_blocks() {
-            if let Some(rule) = rule.blocks.iter().find(|rule| rule.kind == inner.kind.text) {
-                self.reader.check(&inner.body, rule, &inner.kind.span);
-            }
-        }
+        self.reader.check_whole(&block.body, rule, &block.kind.span);
         for attribute in block.body.attributes().filter(|a| a.name.text != "after") {
+            self.names.check(&attribute.expr, false, &mut self.reader.problems);
+        }
+        let inner = block.body.all_blocks().flat_map(|block| {
+            let innermost = block.body.all_blocks().flat_map(|block| block.body.attributes());
+            block.body.attributes().chain(innermost)
+        });
+        for attribute in inner {
             self.names.check(&attribute.expr, false, &mut self.reader.problems);
         }
         let mut after = self.known_names(&block.body, "step");

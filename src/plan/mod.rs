@@ -17,3 +17,4 @@ pub use model::{
     Check, Gate, Input, OnDeadline, Operation, Plan, Probe, ProbeKind, Record, StepKind, StepSpec, Summary,
     Wave,
 };
+pub use schema::PATCH_FILE;

@@ -40,6 +40,40 @@ const EXEC: &[AttributeRule] = &[
     load("repeatable", Type::Bool),
 ];
 
+/// One service in a patch: what its job, group or task becomes.
+const SERVICE: BlockRule = block(
+    "service",
+    &["JOB[/GROUP[/TASK]]"],
+    &[late("image", Type::String), late("repository", Type::String), late("set", Type::Object)],
+    &[block(
+        "resources",
+        &[],
+        &[
+            late("cpu", Type::Number),
+            late("cores", Type::Number),
+            late("memory", Type::Number),
+            late("memory_max", Type::Number),
+            late("disk", Type::Number),
+            late("secrets", Type::Number),
+            late("iops", Type::Number),
+        ],
+        &[],
+    )],
+);
+
+/// The whole of a patch file.
+pub const PATCH_FILE: BlockRule = block(
+    "",
+    &[],
+    &[
+        load("description", Type::String),
+        late("parallel", Type::Number),
+        late("on_failure", Type::String),
+        TIMEOUT,
+    ],
+    &[SERVICE],
+);
+
 /// The step kinds, by the first label of a `step` block.
 pub const STEPS: &[BlockRule] = &[
     block("terraform_apply", &[], TERRAFORM, &[EXPECT]),
@@ -94,7 +128,21 @@ pub const STEPS: &[BlockRule] = &[
         ],
         &[],
     ),
-    block("nomad_patch", &[], &[AFTER, TIMEOUT, required(late("images", Type::Object))], &[]),
+    block(
+        "nomad_patch",
+        &[],
+        &[
+            AFTER,
+            TIMEOUT,
+            late("images", Type::Object),
+            late("parallel", Type::Number),
+            late("on_failure", Type::String),
+            late("only", Type::String),
+            late("shared", Type::Bool),
+            late("commit", Type::Bool),
+        ],
+        &[SERVICE],
+    ),
     block(
         "sql",
         &[],

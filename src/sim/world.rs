@@ -233,6 +233,11 @@ impl World {
         known.unwrap_or_default()
     }
 
+    /// The faults that no request has met yet.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.locked(|state| state.faults.clone())
+    }
+
     pub(super) fn take_fault(&self, path: &str) -> Option<FaultKind> {
         self.locked(|state| {
             let mut due = None;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::command::Command;
 use super::nomad_job::NomadJobs;
-use super::nomad_patch::Patch;
 use super::nomad_restart::NomadRestart;
 use super::nomad_scale::NomadScale;
 use super::nomad_start::NomadStart;
 use super::nomad_stop::NomadStop;
+use super::patch::Patch;
 use super::person::Person;
 use super::request::HttpRequest;
 use super::statement::Statement;

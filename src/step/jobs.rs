@@ -17,7 +17,7 @@ use crate::nomad::{
 
 /// How long a job may take to become healthy where the step says nothing: longer than Nomad's own
 /// progress deadline, which never starts for what can't be placed.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 pub(super) fn unreachable(error: ReachError) -> StepError {
     match error {
@@ -91,8 +91,30 @@ pub(super) async fn healthy(
     registered: &Registered,
     timeout: Option<Duration>,
 ) -> Result<String, StepError> {
-    let timeout = timeout.unwrap_or(PATIENCE);
-    let options = FollowOptions { timeout, closing: CLOSING, ..FollowOptions::default() };
+    let verdict = watch(cx, client, registered, timeout.unwrap_or(PATIENCE), CLOSING).await?;
+    if verdict.is_healthy() {
+        return Ok(verdict.lines().join(", "));
+    }
+    let advice = match &verdict {
+        // An answer that doesn't come is no reason to say less than before.
+        Verdict::CannotPlace { .. } => client.advice(&registered.job_id).await.ok().flatten(),
+        _ => None,
+    };
+    let verdict = back_now(cx, client, verdict).await;
+    let advice = advice.map(|advice| advice.lines(cx.environment.as_str()));
+    Err(unhealthy(&registered.job_id, &verdict, advice))
+}
+
+/// Follows what was registered to its verdict, and tells how it goes. Once all is healthy, it waits for
+/// `closing` until the server has closed the deployment.
+pub(super) async fn watch(
+    cx: &Context,
+    client: &Client,
+    registered: &Registered,
+    timeout: Duration,
+    closing: Duration,
+) -> Result<Verdict, StepError> {
+    let options = FollowOptions { timeout, closing, ..FollowOptions::default() };
     let id = registered.job_id.clone();
     let tell = |progress: Progress| {
         let text = match &progress {
@@ -120,32 +142,19 @@ pub(super) async fn healthy(
             return Err(StepError::new(message, Touched::Unknown));
         }
     };
-    match verdict {
-        Ok(verdict) if verdict.is_healthy() => Ok(verdict.lines().join(", ")),
-        Ok(verdict) => {
-            let advice = match &verdict {
-                // An answer that doesn't come is no reason to say less than before.
-                Verdict::CannotPlace { .. } => client.advice(&registered.job_id).await.ok().flatten(),
-                _ => None,
-            };
-            let environment = cx.environment.as_str();
-            let verdict = back_now(cx, client, verdict).await;
-            Err(unhealthy(&registered.job_id, &verdict, advice.map(|advice| advice.lines(environment))))
-        }
-        Err(error) => {
-            let failed = refused(error);
-            let message = format!(
-                "'{}' is registered, but what becomes of it can't be seen: {}",
-                text::one_line(&registered.job_id),
-                failed.message
-            );
-            Err(StepError { message, touched: Touched::Unknown, ..failed })
-        }
-    }
+    verdict.map_err(|error| {
+        let failed = refused(error);
+        let message = format!(
+            "'{}' is registered, but what becomes of it can't be seen: {}",
+            text::one_line(&registered.job_id),
+            failed.message
+        );
+        StepError { message, touched: Touched::Unknown, ..failed }
+    })
 }
 
 /// Where the server would go back to the last good version only at the deployment's deadline, has it do so now.
-async fn back_now(cx: &Context, client: &Client, verdict: Verdict) -> Verdict {
+pub(super) async fn back_now(cx: &Context, client: &Client, verdict: Verdict) -> Verdict {
     let Verdict::Failed(failure) = &verdict else { return verdict };
     let (true, Some(deployment)) = (failure.will_revert, failure.deployment.clone()) else { return verdict };
     match client.fail_deployment(&deployment).await {
@@ -165,6 +174,7 @@ async fn back_now(cx: &Context, client: &Client, verdict: Verdict) -> Verdict {
 }
 
 fn unhealthy(job: &str, verdict: &Verdict, advice: Option<Vec<String>>) -> StepError {
+    let job = text::one_line(job);
     let advised = advice.is_some();
     let help = match verdict {
         Verdict::CannotPlace { .. } if advised => {

@@ -6,11 +6,11 @@ mod command;
 mod jobs;
 mod named;
 mod nomad_job;
-mod nomad_patch;
 mod nomad_restart;
 mod nomad_scale;
 mod nomad_start;
 mod nomad_stop;
+mod patch;
 mod person;
 mod request;
 mod statement;
@@ -18,4 +18,4 @@ mod terraform;
 
 pub use build::{Inputs, build};
 pub use named::{Named, named};
-pub use nomad_patch::Patch;
+pub use patch::{MADE, OnFailure, Only, Patch, ServiceChange, Wanted};

@@ -11,11 +11,12 @@ use super::build::Inputs;
 use super::jobs::{client, fingerprint, healthy, plan_lines, refused};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
+use crate::environment::Environment;
 use crate::event::{Line, Mark};
-use crate::jobspec::Job;
+use crate::jobspec::{self, Job};
 use crate::journal::Intent;
-use crate::lasting::read_jobs;
-use crate::nomad::{Client, Planned, Registered, Submission, canonical, is_stopped, is_unchanged};
+use crate::lasting::{Overlay, inputs, read_jobs, submission};
+use crate::nomad::{Client, Planned, Registered, canonical, is_stopped, is_unchanged};
 use crate::plan::levels;
 
 pub struct NomadJobs(pub Inputs);
@@ -99,7 +100,10 @@ impl Step for NomadJobs {
         let looked = preview.material.and_then(|m| m.downcast::<Vec<Looked>>().ok());
         let looked = looked.ok_or_else(|| StepError::untouched("the jobs were not looked at"))?;
         let client = client(&self.0.environment).await?;
-        let registration = Registration { cx, client: &client, wanted: &wanted };
+        let inputs = inputs(&self.0.environment, &Overlay::default())?;
+        let environment = &self.0.environment;
+        let registration =
+            Registration { cx, client: &client, wanted: &wanted, environment, inputs: &inputs };
         registration.all(&looked).await
     }
 
@@ -180,6 +184,9 @@ struct Registration<'a> {
     cx: &'a Context,
     client: &'a Client,
     wanted: &'a Wanted,
+    environment: &'a Environment,
+    /// What the job files are read with.
+    inputs: &'a jobspec::Inputs,
 }
 
 impl Registration<'_> {
@@ -242,13 +249,9 @@ impl Registration<'_> {
             There::Unhealthy => self.client.as_registered(job.id()).await.map_err(refused)?,
             There::No | There::Stopped | There::Differs => {
                 self.cx.progress(Some(text::one_line(job.id())), "registering", None);
-                let submission = Submission {
-                    source: job.source.text.clone(),
-                    format: "hcl2".into(),
-                    ..Submission::default()
-                };
-                let index = Some(planned.job_modify_index);
-                Some(self.client.register(&job.json, index, Some(&submission)).await.map_err(refused)?)
+                let submission = submission(self.environment, job, self.inputs);
+                let (job, index) = (&job.json, planned.job_modify_index);
+                Some(self.client.register_surely(job, index, Some(&submission)).await.map_err(refused)?)
             }
         };
         let registered: Registered = registered

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Fixture, Outcome, PATIENCE, wait_until};
+use crate::common::{Fixture, Outcome, PATIENCE, Running, wait_until};
 use expectrl::process::unix::WaitStatus;
 use expectrl::session::OsSession;
 use expectrl::{Eof, Expect, Session};
@@ -171,6 +171,36 @@ impl Site {
         self.job(id)["TaskGroups"][0]["Tasks"][0]["Config"]["image"].as_str().unwrap().to_owned()
     }
 
+    /// `patch ARGUMENTS --yes`
+    pub fn patch(&self, arguments: &[&str]) -> Outcome {
+        let all: Vec<&str> = ["patch"].iter().chain(arguments).chain(&["--yes"]).copied().collect();
+        self.run(&all)
+    }
+
+    /// Begins a patch of `api` that takes most of a second to become healthy, and waits until the server
+    /// has it.
+    pub fn slow_patch(&self, image: &str) -> Running<'_> {
+        let arguments =
+            ["patch", "set", "api", "update.min_healthy_time=50s", &format!("config.image={image}")]
+                .map(str::to_owned);
+        let all: Vec<String> =
+            arguments.into_iter().chain(["--yes", "-e", "sandbox"].map(str::to_owned)).collect();
+        let running = self.fixture.spawn("slow", self.fixture.command(&all));
+        wait_until("the registration", || self.image("api") == image);
+        running
+    }
+
+    /// The unsaved patches that `status` tells of: job, new value, whether it is certain, why.
+    pub fn unsaved(&self) -> Vec<(String, Value, bool, String)> {
+        let out = self.run(&["status", "--json"]).code(0);
+        let document: Value = serde_json::from_str(out.stdout.trim()).unwrap();
+        let one = |patch: &Value| {
+            let text = |name: &str| patch[name].as_str().unwrap().to_owned();
+            (text("job"), patch["new"].clone(), patch["certain"].as_bool().unwrap(), text("why"))
+        };
+        document["unsaved"].as_array().unwrap().iter().map(one).collect()
+    }
+
     /// Somebody changes a job in Nomad's page.
     pub fn by_hand(&self, id: &str, change: impl FnOnce(&mut Value)) {
         let mut job = self.job(id);
@@ -193,7 +223,6 @@ impl Site {
             println!("skipped: git is not on PATH");
             return false;
         }
-        self.fixture.write("home/.keep", "");
         self.git(&["init", "-q", "-b", "main"]);
         self.git(&["config", "user.name", "A Tester"]);
         self.git(&["config", "user.email", "tester@example.com"]);

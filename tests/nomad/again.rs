@@ -104,7 +104,7 @@ async fn registered(fates: &[Fate], before: Server) -> (Result<Registered, Nomad
         let sent = serde_json::from_slice(&request.body).unwrap_or_default();
         shared.lock().unwrap().answer(&request.method, path(request), &sent, &fates)
     });
-    let result = fake.client().register(&json!({ "ID": "web", "image": 2 }), Some(5), None).await;
+    let result = fake.client().register_surely(&json!({ "ID": "web", "image": 2 }), 5, None).await;
     drop(fake);
     (result, Arc::into_inner(server).unwrap().into_inner().unwrap())
 }

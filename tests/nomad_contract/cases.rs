@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use crate::Target;
 use crate::deploying::{
-    a_change_goes_healthy, a_server_that_goes_on_trying, a_task_that_cannot_start, a_task_that_ends,
-    auto_revert, auto_revert_on_demand, canaries_wait_for_a_person, deployment_goes_healthy, superseded,
+    a_change_goes_healthy, a_deadline_is_its_own_deployments, a_server_that_goes_on_trying,
+    a_task_that_cannot_start, a_task_that_ends, auto_revert, auto_revert_on_demand,
+    canaries_wait_for_a_person, deployment_goes_healthy, superseded,
 };
 use crate::placing::{
     batch_ends_badly, batch_fails, batch_finishes, count_zero, no_cpu, no_memory, periodic_waits,
@@ -72,6 +73,7 @@ pub async fn run(target: Target) {
         names_with_slashes,
         nodes_are_ready,
         image_of_a_job,
+        a_deadline_is_its_own_deployments,
         a_restart_in_its_place,
         a_restart_that_fails,
         checks_are_told,

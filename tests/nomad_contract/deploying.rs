@@ -177,3 +177,19 @@ pub async fn superseded(t: &Target) {
     });
     assert!(matches!(verdict, Verdict::Superseded { .. }), "{verdict:?}\n{told:?}");
 }
+
+/// An allocation that stays while its job changes has its whole time again to become healthy.
+pub async fn a_deadline_is_its_own_deployments(t: &Target) {
+    let mut job = t.driver.job("deadlines", Task::Lasting);
+    // Rollout follows rollout, so that the first one's deadline comes in the middle of a later one.
+    job["Update"]["HealthyDeadline"] = 7_000_000_000_u64.into();
+    job["Update"]["MinHealthyTime"] = 2_000_000_000_u64.into();
+    healthy(t, &job).await;
+    for count in [2, 3, 2, 1] {
+        job["TaskGroups"][0]["Count"] = count.into();
+        healthy(t, &job).await;
+    }
+    let failed = t.client.deployments("deadlines").await.unwrap();
+    assert!(failed.iter().all(|deployment| deployment.status != "failed"), "{failed:?}");
+    t.client.stop("deadlines", false).await.unwrap();
+}

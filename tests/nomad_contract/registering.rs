@@ -178,12 +178,12 @@ pub async fn source_follows_the_image(t: &Target) {
         ..Submission::default()
     };
     t.client.register(&job, Some(0), Some(&submission)).await.unwrap();
-    for (version, tag) in [(1, "git-1"), (2, "git-2")] {
+    for (version, tag) in [(1_u64, "git-1"), (2, "git-2")] {
         let mut job = read(t, "source-image").await;
         let changes = set_image(&mut job, &Selector::parse("source-image").unwrap(), tag).unwrap();
-        let submission = t.client.submission_after(&job, &changes).await.unwrap();
+        let kept = t.client.submission_of("source-image", version - 1).await.unwrap().unwrap();
         let index = job_modify_index(&job);
-        t.client.register(&job, Some(index), submission.as_ref()).await.unwrap();
+        t.client.register(&job, Some(index), Some(&kept.after(&job, Some(&changes)))).await.unwrap();
         let kept = t.client.submission("source-image", version).await.unwrap().unwrap();
         assert_eq!(kept["Source"], format!("# mine\nimage = \"{}\"", changes[0].new));
         assert_eq!((kept["Format"].as_str(), kept["Variables"].as_str()), (Some("hcl2"), Some("a = 1")));
@@ -192,7 +192,8 @@ pub async fn source_follows_the_image(t: &Target) {
     let mut job = read(t, "source-image").await;
     let mut changes = set_image(&mut job, &Selector::parse("source-image").unwrap(), "git-3").unwrap();
     changes[0].old = "made/of:variables".into();
-    let submission = t.client.submission_after(&job, &changes).await.unwrap().unwrap();
+    let kept = t.client.submission_of("source-image", 2).await.unwrap().unwrap();
+    let submission = kept.after(&job, Some(&changes));
     assert_eq!(submission.format, "json");
     t.client.register(&job, Some(job_modify_index(&job)), Some(&submission)).await.unwrap();
     let kept = t.client.submission("source-image", 3).await.unwrap().unwrap();

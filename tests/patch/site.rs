@@ -1,5 +1,7 @@
 //! A Nomad with jobs in it, and the binary pointed at it: the sandbox, or a real agent.
 
+#![allow(dead_code, clippy::print_stdout, reason = "each test uses a part of it, and says what it skips")]
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,8 +67,18 @@ impl Site {
     }
 
     fn whole(&self, arguments: &[&str]) -> Vec<String> {
-        let all = self.arguments.iter().map(String::as_str).chain(["patch", "image"]);
+        let image = ["image"].into_iter().chain(arguments.iter().copied());
+        self.any(&image.collect::<Vec<_>>())
+    }
+
+    fn any(&self, arguments: &[&str]) -> Vec<String> {
+        let all = self.arguments.iter().map(String::as_str).chain(["patch"]);
         all.chain(arguments.iter().copied()).map(str::to_owned).collect()
+    }
+
+    /// `blackstart patch …`, whatever is patched, off a terminal.
+    pub fn patches(&self, arguments: &[&str]) -> Outcome {
+        self.fixture.run(&self.any(arguments))
     }
 
     /// `blackstart patch image …`, off a terminal.
@@ -140,6 +152,11 @@ impl Site {
         self.start_job(&job, Some(&source));
     }
 
+    /// Registers a job, and waits for nothing.
+    pub fn register(&self, job: &Value) {
+        self.ask(Method::PUT, "/v1/jobs", Some(&json!({ "Job": job })));
+    }
+
     pub fn start_job(&self, job: &Value, source: Option<&str>) {
         let mut body = json!({ "Job": job });
         if let Some(source) = source {
@@ -188,6 +205,13 @@ impl Site {
 
     pub fn stop(&self, id: &str) {
         self.ask(Method::DELETE, &format!("/v1/job/{}", escaped(id)), None);
+    }
+
+    /// How many faults no request has met yet (the sandbox's only).
+    pub fn faults(&self) -> usize {
+        let file = self.fixture.sandbox_file();
+        let url = format!("{}/faults", file["control"].as_str().unwrap());
+        send(Method::GET, &url, file["token"].as_str(), None).as_array().unwrap().len()
     }
 
     /// The next requests below a path fare badly (the sandbox's only).

@@ -78,6 +78,27 @@ pub fn a_forgotten_one_runs_its_file(site: &Site) {
     assert_eq!(source["Source"], file("api", 1, 50, 32, ""));
 }
 
+pub fn a_start_from_the_file_undoes_no_live_change_unasked(site: &Site) {
+    site.project(&[("plans/up.hcl", UP), ("nomad-jobs/api.nomad.hcl", &file("api", 1, 50, 32, ""))]);
+    site.run(&["run", "up", "--yes"]).code(0);
+    let scaled = site.run(&["service", "scale", "api", "2", "--yes"]).code(0);
+    scaled.says("unsaved patch").says("group.api.count");
+    // As it was, it comes back with the change.
+    site.run(&["service", "stop", "api", "--yes"]).code(0);
+    site.run(&["service", "start", "api", "--yes"]).code(0);
+    assert_eq!(site.job("api")["TaskGroups"][0]["Count"], 2);
+    site.run(&["service", "stop", "api", "--yes"]).code(0);
+    wait_until("the job to be forgotten", || {
+        site.ask(Method::PUT, "/v1/system/gc", None);
+        site.find("api").is_none()
+    });
+    let refused = site.run(&["service", "start", "api", "--yes"]).code(3);
+    refused.says("would undo 1 unsaved patch").says("group.api.count").says("--discard-patches");
+    assert!(site.find("api").is_none());
+    site.run(&["service", "start", "api", "--yes", "--discard-patches"]).code(0);
+    assert_eq!(site.job("api")["TaskGroups"][0]["Count"], 1);
+}
+
 pub fn names_are_looked_up(site: &Site) {
     site.project(&[("plans/up.hcl", UP), ("nomad-jobs/api.nomad.hcl", &file("api", 1, 50, 32, ""))]);
     for name in ["job_one", "job_two", "web"] {

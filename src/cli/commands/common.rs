@@ -106,11 +106,11 @@ pub fn open_to_change(options: &Options, request: &Request, ui: &Ui, doing: &str
     app::open(&project, environment, options, Access::Change, doing)
 }
 
-/// Opens the environment that is meant for giving a run up: nothing of it is touched.
-pub fn open_to_give_up(options: &Options) -> Result<Opened, Failure> {
+/// Opens the environment that is meant for giving something up: nothing of it is touched.
+pub fn open_to_give_up(options: &Options, doing: &str) -> Result<Opened, Failure> {
     let project = app::project(options)?;
     let environment = app::choose(&project, options)?;
-    app::open(&project, environment, options, Access::Change, "resume --abandon")
+    app::open(&project, environment, options, Access::Change, doing)
 }
 
 /// Shows why a run ended otherwise than well, and gives its exit code.

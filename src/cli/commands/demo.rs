@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +6,9 @@ use clap::Args;
 use include_dir::{Dir, include_dir};
 
 use super::common::ended;
-use crate::app::{self, Access, Code, Failure, Opened, Options, Request, SandboxPlace, Session};
+use crate::app::{
+    self, Access, Code, Failure, Opened, Options, Request, SandboxPlace, ServiceChange, Session, Wanted,
+};
 use crate::base::text;
 use crate::cli::args::Global;
 use crate::cli::interrupts;
@@ -161,7 +162,7 @@ impl<'a> Story<'a> {
             return Ok(code);
         }
         self.chapter("4. Stop", "The core goes down again; what must survive does.");
-        let stop = Request { operation: Some(Operation::Stop), discard_patches: true, ..Request::default() };
+        let stop = Request { operation: Some(Operation::Stop), ..Request::default() };
         if let Some(code) = self.run(&stop).await? {
             return Ok(code);
         }
@@ -197,8 +198,13 @@ impl<'a> Story<'a> {
 
     async fn patch(&self, job: &str, tag: &str) -> Result<Option<Code>, Failure> {
         let opened = self.open("demo")?;
-        let images = BTreeMap::from([(job.to_owned(), tag.to_owned())]);
-        let chosen = app::patch_plan(&opened, &images)?;
+        let image = ServiceChange {
+            service: job.to_owned(),
+            image: Some(tag.to_owned()),
+            ..ServiceChange::default()
+        };
+        let wanted = Wanted { services: vec![image], ..Wanted::default() };
+        let chosen = app::patch_plan(&opened, &wanted, None)?;
         let finished = app::start_made(&opened, &self.session, &Request::default(), chosen).await?;
         Ok(self.over(&finished))
     }

@@ -2,7 +2,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::common::open_to_look;
-use crate::app::{self, Code, Drift as Found, Drifted, Failure, How};
+use super::patch::{Write, write};
+use crate::app::{self, Code, Drift as Found, Drifted, Failure, How, Opened};
 use crate::base::text;
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
@@ -12,14 +13,35 @@ use crate::cli::ui::Ui;
 /// The server itself compares them, so that what a file leaves out counts as the default it stands for.
 /// Exit code 2 where something differs, 0 where nothing does. Changes nothing.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  blackstart drift test\n  blackstart drift -e test --json")]
+#[command(
+    after_help = "Examples:\n  blackstart drift test\n  blackstart drift -e test --json\n  blackstart drift test --save"
+)]
 pub struct Drift {
     /// The environment, as blackstart.hcl names it
     #[arg(value_name = "ENV")]
     positional: Option<String>,
+    /// Takes what runs into the files where an edit can, and says what can't be taken
+    #[arg(long)]
+    save: bool,
+    #[command(flatten)]
+    write: Write,
 }
 
 pub async fn run(args: &Drift, global: &Global, ui: &Ui) -> Result<Code, Failure> {
+    if args.save {
+        let Write { commit, shared, .. } = args.write;
+        let saving = async |opened: &Opened| {
+            let found = app::drift(opened).await?;
+            app::drift_to_save(opened, &found, commit, shared).await
+        };
+        let named =
+            Global { environment: args.positional.clone().or(global.environment.clone()), ..global.clone() };
+        return write(&args.write, &named, ui, "drift --save", saving).await;
+    }
+    let Write { commit, shared, yes, approve } = &args.write;
+    if *commit || *shared || *yes || approve.is_some() {
+        return Err(Failure::error("--commit, --shared, --yes and --approve are for drift --save"));
+    }
     let opened = open_to_look(&global.options(args.positional.as_ref(), ui)?)?;
     let found = app::drift(&opened).await?;
     let code = if found.jobs.is_empty() { Code::Done } else { Code::Changes };

@@ -21,7 +21,7 @@ pub struct Resume {
 pub async fn run(args: &Resume, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     let request = args.args.request()?;
     if args.abandon {
-        let opened = open_to_give_up(&global.options(None, ui)?)?;
+        let opened = open_to_give_up(&global.options(None, ui)?, "resume --abandon")?;
         let run = app::abandon(&opened, args.run.as_deref())?;
         ui.reporter.say(&format!("The run {run} is given up; what it did stays as it is."));
         return Ok(Code::Done);

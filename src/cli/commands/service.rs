@@ -34,6 +34,9 @@ enum What {
 struct Start {
     #[command(flatten)]
     services: Services,
+    /// Runs job files although live changes of these jobs aren't in them yet (recorded)
+    #[arg(long)]
+    discard_patches: bool,
     #[command(flatten)]
     how: How,
 }
@@ -121,13 +124,24 @@ struct How {
     approve: Option<String>,
 }
 
+impl How {
+    fn request(&self) -> Request {
+        Request { yes: self.yes, approve: self.approve.clone(), ..Request::default() }
+    }
+}
+
 pub async fn run(args: &Service, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     match &args.what {
-        What::Start(args) => done(&Verb::Start, &args.services.services, &args.how, global, ui).await,
-        What::Stop(args) => done(&Verb::Stop, &args.services.services, &args.how, global, ui).await,
+        What::Start(args) => {
+            let request = Request { discard_patches: args.discard_patches, ..args.how.request() };
+            done(&Verb::Start, &args.services.services, &args.how, request, global, ui).await
+        }
+        What::Stop(args) => {
+            done(&Verb::Stop, &args.services.services, &args.how, args.how.request(), global, ui).await
+        }
         What::Restart(args) => {
             let verb = Verb::Restart { batch: args.batch.clone(), delay: args.delay };
-            done(&verb, &args.services.services, &args.how, global, ui).await
+            done(&verb, &args.services.services, &args.how, args.how.request(), global, ui).await
         }
         What::Scale(args) => scale(args, global, ui).await,
     }
@@ -135,17 +149,17 @@ pub async fn run(args: &Service, global: &Global, ui: &Ui) -> Result<Code, Failu
 
 pub async fn scale(args: &Scale, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     let verb = Verb::Scale { count: args.count, interval: args.interval, min: args.min };
-    done(&verb, std::slice::from_ref(&args.service), &args.how, global, ui).await
+    done(&verb, std::slice::from_ref(&args.service), &args.how, args.how.request(), global, ui).await
 }
 
 async fn done(
     verb: &Verb,
     services: &[String],
     how: &How,
+    request: Request,
     global: &Global,
     ui: &Ui,
 ) -> Result<Code, Failure> {
-    let request = Request { yes: how.yes, approve: how.approve.clone(), ..Request::default() };
     let options = global.options(None, ui)?;
     // Where nobody can approve it, it shows what it would do and the digest to approve, and ends as not approved.
     let unapproved = !ui.terminal && !request.yes && request.approve.is_none();

@@ -99,10 +99,12 @@ pub fn take(literal: &Literal, plain: bool) -> Option<Taken<'_>> {
     };
     if literal.template.as_ref() == Some(&literal.span) {
         // A template without parts.
-        range = match form {
-            Form::Quoted => range.start + 1..range.start + 1,
+        let start = match form {
+            Form::Quoted => range.start + 1,
+            Form::Heredoc => range.start + layer.text().get(range)?.find('\n')? + 1,
             _ => return None,
         };
+        range = start..start;
     }
     let units = match form {
         Form::Bare => Vec::new(),

@@ -1,7 +1,10 @@
-//! JSON, base64, URLs, and conversion by name.
+//! JSON, YAML, base64, URLs, what RSA encrypted, and conversion by name.
 
 use crate::hcl::functions::registry::{Fault, Outcome, Table};
+use crate::hcl::functions::rsa;
 use crate::hcl::functions::strings::text;
+use crate::hcl::functions::yaml_decode::yaml_value;
+use crate::hcl::functions::yaml_encode::yaml_text;
 use crate::hcl::json_syntax::json_value;
 use crate::hcl::value::{Type, Value, convert};
 
@@ -14,6 +17,19 @@ pub fn register(table: &mut Table) {
         .with_nulls();
     table.add("jsondecode", &[String], |args| {
         json_value(text(args, 0)?).map_err(|error| Fault::at(0, format!("this is not JSON: {error}")))
+    });
+    table
+        .add("yamlencode", &[Any], |args| {
+            Ok(Value::string(yaml_text(&args[0]).map_err(|error| Fault::at(0, error))?))
+        })
+        .with_nulls();
+    table.add("yamldecode", &[String], |args| {
+        yaml_value(text(args, 0)?).map_err(|error| Fault::at(0, format!("this is not YAML: {error}")))
+    });
+    table.add("rsadecrypt", &[String, String], |args| {
+        let bytes = rsa::decrypt(text(args, 0)?, text(args, 1)?)?;
+        let text = std::string::String::from_utf8(bytes);
+        text.map(Value::from).map_err(|_| Fault::at(0, "what it stands for is not text"))
     });
     table.add("base64encode", &[String], |args| Ok(Value::from(base64(text(args, 0)?.as_bytes()))));
     table.add("base64decode", &[String], |args| {
@@ -113,7 +129,7 @@ pub fn base64(bytes: &[u8]) -> String {
 }
 
 /// What base64 stands for; line ends in it don't count.
-fn from_base64(text: &str) -> Option<Vec<u8>> {
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     let letters: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     if !letters.len().is_multiple_of(4) {
         return None;

@@ -11,8 +11,11 @@ mod network;
 mod numeric;
 mod regexes;
 mod registry;
+mod rsa;
 mod sets;
 mod strings;
+mod yaml_decode;
+mod yaml_encode;
 
 pub use call::call;
 pub use encoding::base64;

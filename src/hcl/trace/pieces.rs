@@ -116,6 +116,13 @@ fn gather<'a>(
                 let origin = Origin::Literal(Literal::new(&expr.span, None, &text));
                 all.push(Piece { text: text.clone(), origin, place: frame.place.clone() });
             }
+            // Alone, its characters may be put together as Unicode has it: all of it counts.
+            ExprKind::Template(parts) if matches!(parts.as_slice(), [Part::Literal(..)]) => {
+                if let [Part::Literal(written, span)] = parts.as_slice() {
+                    let origin = Origin::Literal(Literal::new(span, Some(&expr.span), written));
+                    all.push(Piece { text: text.clone(), origin, place: frame.place.clone() });
+                }
+            }
             ExprKind::Template(parts) => {
                 parts_of(parts, &expr.span, &frame, depth, all)?;
                 "characters that belong together".clone_into(&mut why);
@@ -261,8 +268,16 @@ fn cut(pieces: &[Piece], range: Range<usize>, all: &mut Vec<Piece>) {
         };
         let mut part = Piece { text: text.to_owned(), ..piece.clone() };
         if let Origin::Literal(literal) = &mut part.origin {
+            if part.text.len() < piece.text.len() && piece.text != literal.text[literal.cut.clone()] {
+                let how = "characters that belong together".to_owned();
+                part.origin = Origin::Made { how, at: literal.span.clone() };
+                all.push(part);
+                continue;
+            }
             let start = literal.cut.start + from - here.start;
-            literal.cut = start..start + text.len();
+            if part.text.len() < piece.text.len() {
+                literal.cut = start..start + text.len();
+            }
         }
         all.push(part);
     }

@@ -152,11 +152,13 @@ fn also(before: &Json, after: &Json, goals: &[(Path, Json)]) -> Vec<String> {
         Path::every(job).into_iter().map(|(path, value)| (path.to_string(), value.clone())).collect()
     };
     let (old, new) = (all(before), all(after));
+    let below = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    // A block that is now empty, or no longer, is no value of its own.
     let is_wanted = |path: &str| {
-        goals.iter().any(|(goal, _)| {
-            path.strip_prefix(&goal.to_string())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        })
+        let goals = goals.iter().map(|(goal, _)| goal.to_string());
+        goals.into_iter().any(|goal| below(path, &goal) || below(&goal, path))
     };
     let mut paths: Vec<String> = old.keys().chain(new.keys()).cloned().collect();
     paths.sort();

@@ -12,5 +12,5 @@ mod syntax;
 mod tests;
 mod walk;
 
-pub use syntax::Path;
+pub use syntax::{Change, Path};
 pub use walk::PathError;

@@ -18,6 +18,14 @@ pub struct Path {
     pub(super) parts: Vec<Part>,
 }
 
+/// One value of a job that becomes another; null where there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    pub path: Path,
+    pub old: serde_json::Value,
+    pub new: serde_json::Value,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Part {
     Name(String),

@@ -8,9 +8,10 @@
 //! | `POST /speed` | `{"speed": 600}` | time passes faster or slower |
 //! | `POST /faults` | `{path, times, kind}` | the next requests fare badly |
 //! | `POST /ail` | `{"allocation": ID, "ails": true}` | once restarted, it doesn't get well any more |
+//! | `GET /faults` | | those that no request has met yet |
 //! | `POST /shutdown` | | the sandbox ends |
 //!
-//! Every answer but the report's and the infrastructure's is the file as it is then.
+//! Every other answer is the file as it is then.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -71,6 +72,7 @@ async fn done(
         ("GET", "/infrastructure") => {
             return serde_json::to_value(sandbox.world().infrastructure()).map_err(|e| broken(&e));
         }
+        ("GET", "/faults") => return serde_json::to_value(sandbox.world().faults()).map_err(|e| broken(&e)),
         ("PUT", "/infrastructure") => {
             let machines: Infrastructure = serde_json::from_value(body).map_err(|e| wrong(&e))?;
             sandbox.set_infrastructure(machines).await.map_err(|e| broken(&e))?;

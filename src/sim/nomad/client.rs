@@ -137,9 +137,9 @@ impl Cluster {
     }
 
     /// The deadline for health has come.
-    pub fn client_unhealthy(&mut self, id: &str) {
+    pub fn client_unhealthy(&mut self, id: &str, deployment: &str) {
         let late = self.allocations.get(id).is_some_and(|a| {
-            a.healthy.is_none() && a.desired == "run" && !a.deployment.is_empty() && !a.client_terminal()
+            a.healthy.is_none() && a.desired == "run" && a.deployment == deployment && !a.client_terminal()
         });
         if late {
             let at = nanos(self.now);

@@ -58,8 +58,10 @@ pub enum Happening {
         allocation: String,
         life: u64,
     },
+    /// Of an allocation in this very deployment.
     HealthyDeadline {
         allocation: String,
+        deployment: String,
     },
     ProgressDeadline(String),
     /// A deployment's changes of health are to be acted on.
@@ -128,7 +130,9 @@ impl Cluster {
             Happening::Evaluate(id) => self.evaluate(&id),
             Happening::Client { allocation, step, life } => self.client_step(&allocation, step, life),
             Happening::Healthy { allocation, life } => self.client_healthy(&allocation, life),
-            Happening::HealthyDeadline { allocation } => self.client_unhealthy(&allocation),
+            Happening::HealthyDeadline { allocation, deployment } => {
+                self.client_unhealthy(&allocation, &deployment);
+            }
             Happening::ProgressDeadline(id) => self.progress_deadline(&id),
             Happening::Collect { job, version } => self.collect_stopped(&job, version),
             Happening::Gathered(id) => self.gathered(&id),

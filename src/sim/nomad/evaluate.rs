@@ -196,9 +196,20 @@ impl Cluster {
         let (name, running) = (a.group.clone(), a.client == "running");
         if let Some(deployment) = deployment {
             self.count_placed(deployment, &name, None, index);
+            let update = group(spec, &name).map(|g| g["Update"].clone()).unwrap_or_default();
+            self.health_is_due(id, deployment, &update);
             if running {
                 self.watch_health(id);
             }
+        }
+    }
+
+    /// When an allocation must have become healthy in a deployment at the latest.
+    fn health_is_due(&mut self, id: &str, deployment: &str, update: &Value) {
+        let deadline = duration(int(update, "HealthyDeadline"));
+        if !deadline.is_zero() {
+            let (allocation, deployment) = (id.to_owned(), deployment.to_owned());
+            self.after(deadline, Happening::HealthyDeadline { allocation, deployment });
         }
     }
 
@@ -264,10 +275,7 @@ impl Cluster {
         self.allocations.insert(id.clone(), allocation);
         if let Some(deployment) = deployment {
             self.count_placed(deployment, name, place.canary.then_some(id.as_str()), index);
-            let deadline = duration(int(&group_spec["Update"], "HealthyDeadline"));
-            if !deadline.is_zero() {
-                self.after(deadline, Happening::HealthyDeadline { allocation: id.clone() });
-            }
+            self.health_is_due(&id, deployment, &group_spec["Update"]);
         }
         self.after(
             Duration::from_millis(120),

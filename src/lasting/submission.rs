@@ -1,0 +1,67 @@
+//! The source of a job as the server's own page shows it.
+//!
+//! Any reader of the job sees it: values that are known to be secret, and files that say so by their name,
+//! are left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::environment::Environment;
+use crate::hcl;
+use crate::jobspec::{Inputs, Job};
+use crate::nomad::Submission;
+
+/// The text of a job file, with the variables that it is read with.
+pub fn submission(environment: &Environment, job: &Job, inputs: &Inputs) -> Submission {
+    let file = job.source.original().unwrap_or(&job.source);
+    let declared = declared(job);
+    let secrets = environment.secrets();
+    let is_public = |text: &str| secrets.mask(text) == text;
+    let mut lines: BTreeMap<String, String> = BTreeMap::new();
+    for var_file in &inputs.var_files {
+        let says_secret = var_file.name.to_lowercase().contains("secret");
+        for (name, (value, span)) in hcl::var_file(var_file).unwrap_or_default() {
+            if !declared.contains(&name) {
+                continue;
+            }
+            let json = var_file.text.trim_start_matches(' ').starts_with('{');
+            let escaped = || value.to_json().to_string().replace("${", "$${").replace("%{", "%%{");
+            let line =
+                if json { format!("{name} = {}", escaped()) } else { span.text().trim_end().to_owned() };
+            // What an earlier file said of it doesn't count any more.
+            lines.remove(&name);
+            if !says_secret && is_public(&line) {
+                lines.insert(name, line);
+            }
+        }
+    }
+    let mut flags = BTreeMap::new();
+    for (name, value) in &inputs.environment {
+        let Some(name) = name.strip_prefix("NOMAD_VAR_").filter(|name| declared.contains(*name)) else {
+            continue;
+        };
+        // A var file's line goes over it.
+        if !lines.contains_key(name) && is_public(value) {
+            flags.insert(name.to_owned(), value.clone());
+        }
+    }
+    Submission {
+        source: file.text.clone(),
+        format: if file.text.trim_start_matches(' ').starts_with('{') { "json" } else { "hcl2" }.into(),
+        variable_flags: flags,
+        variables: lines.into_values().map(|line| line + "\n").collect(),
+    }
+}
+
+/// The variables that a job file declares.
+fn declared(job: &Job) -> BTreeSet<String> {
+    let Ok(body) = hcl::parse(&job.source) else { return BTreeSet::new() };
+    let mut names = BTreeSet::new();
+    for block in body.all_blocks() {
+        match block.kind.text.as_str() {
+            "variable" => names.extend(block.labels.first().map(|label| label.text.clone())),
+            "variables" => names.extend(block.body.attributes().map(|a| a.name.text.clone())),
+            _ => {}
+        }
+    }
+    names
+}

@@ -1,0 +1,472 @@
+//! Values of jobs, taken to where their files have them.
+//!
+//! Looked at as a whole: the edits of all jobs together are evaluated again, here and in every environment
+//! of the project that reads one of the files, before anything is shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::files::{JobFile, Overlay, inputs, job_files, read_file};
+use super::replace::{ReplaceError, Replacement, check, replace};
+use super::submission::submission;
+use crate::base::{Diagnostics, Source, text};
+use crate::environment::Environment;
+use crate::hcl::trace::Place;
+use crate::jobspec::{Edit, EditError, Edits, Inputs, Job, Path, Wanted, apply, edits};
+use crate::nomad::Submission;
+
+/// What a job is to have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    pub job: String,
+    pub values: Vec<(Path, Value)>,
+}
+
+/// Edits of an environment's files, shown and not written yet.
+#[derive(Debug, Default)]
+pub struct WriteBack {
+    /// By job.
+    jobs: BTreeMap<String, Placed>,
+    /// The texts that are edited, by file.
+    texts: BTreeMap<String, Arc<Source>>,
+    edits: Vec<Shared>,
+    /// What else reads the edited places, a line each; of another job is `true`.
+    others: Vec<(bool, String)>,
+    conflict: Option<String>,
+}
+
+/// An edit, and the jobs that it is for.
+#[derive(Clone, Debug)]
+struct Shared {
+    edit: Edit,
+    jobs: BTreeSet<String>,
+}
+
+/// How the values of a job are placed.
+#[derive(Debug)]
+struct Placed {
+    file: Option<String>,
+    /// Other values of the same job that change in the file too.
+    also: Vec<String>,
+    /// What won't last, and why.
+    lost: Vec<String>,
+    /// The source after the edits, and the job that it then is.
+    after: Option<(Job, Inputs)>,
+}
+
+impl WriteBack {
+    /// Looks for the places of all values. What has no place is told by [`Self::lost`]; only what can't be
+    /// looked at is an error.
+    pub fn look(environment: &Environment, asked: &[Asked]) -> Result<Self, Diagnostics> {
+        let overlay = Overlay::default();
+        let files = job_files(environment, &overlay)?;
+        Self::over(environment, &files, &overlay, asked)
+    }
+
+    /// As [`Self::look`], over other texts than the work tree's.
+    pub(super) fn over(
+        environment: &Environment,
+        files: &[JobFile],
+        overlay: &Overlay,
+        asked: &[Asked],
+    ) -> Result<Self, Diagnostics> {
+        let inputs = inputs(environment, overlay)?;
+        let mut back = Self::default();
+        for one in asked {
+            let placed = back.place(environment, files, &inputs, one);
+            back.jobs.insert(one.job.clone(), placed);
+        }
+        back.conflict = back.overlap();
+        if back.conflict.is_none() && !back.edits.is_empty() {
+            let after = Overlay(overlay.0.clone().into_iter().chain(back.after(|_| true)).collect());
+            back.prove(environment, &after, asked);
+            back.others = back.elsewhere(environment, files, &after);
+        } else {
+            back.prove(environment, overlay, asked);
+        }
+        Ok(back)
+    }
+
+    fn place(
+        &mut self,
+        environment: &Environment,
+        files: &[JobFile],
+        inputs: &Inputs,
+        asked: &Asked,
+    ) -> Placed {
+        let mut placed = Placed { file: None, also: Vec::new(), lost: Vec::new(), after: None };
+        let holding: Vec<(&str, &Job)> = files
+            .iter()
+            .filter_map(|file| Some((file.name.as_str(), file.job.as_ref().ok()?)))
+            .filter(|(_, job)| job.id() == asked.job)
+            .collect();
+        let (name, job) = match holding.as_slice() {
+            [one] => *one,
+            [] => {
+                placed.lost.push(format!("no job file of '{}' holds the job", environment.name()));
+                let bad = files.iter().filter(|file| file.job.is_err()).map(|file| file.name.as_str());
+                let bad: Vec<&str> = bad.collect();
+                if !bad.is_empty() {
+                    placed.lost.push(format!("{} can't be read", text::list(&bad)));
+                }
+                return placed;
+            }
+            several => {
+                let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+                placed.lost.push(format!("several files hold the job: {}", text::list(&names)));
+                return placed;
+            }
+        };
+        placed.file = Some(name.to_owned());
+        let source = Arc::clone(job.source.original().unwrap_or(&job.source));
+        let wanted: Vec<Wanted> = asked
+            .values
+            .iter()
+            .map(|(path, value)| Wanted { path: path.clone(), value: value.clone() })
+            .collect();
+        let Edits { edits: found, also } = match edits(&source, inputs, &wanted) {
+            Ok(found) => found,
+            Err(_) => {
+                // Those that have a place are taken there all the same.
+                let mut fit: Vec<Wanted> = Vec::new();
+                let mut found = Edits::default();
+                for one in wanted {
+                    let tried: Vec<Wanted> = fit.iter().cloned().chain([one.clone()]).collect();
+                    match edits(&source, inputs, &tried) {
+                        Ok(edits) => (fit, found) = (tried, edits),
+                        Err(error) => placed.lost.push(why(&one.path, &error)),
+                    }
+                }
+                found
+            }
+        };
+        placed.also = also;
+        self.texts.insert(name.to_owned(), source);
+        for file in &inputs.var_files {
+            self.texts.insert(file.name.clone(), Arc::clone(file));
+        }
+        for edit in found {
+            let same = |known: &&mut Shared| {
+                known.edit.file == edit.file && known.edit.range == edit.range && known.edit.new == edit.new
+            };
+            match self.edits.iter_mut().find(same) {
+                Some(known) => drop(known.jobs.insert(asked.job.clone())),
+                None => self.edits.push(Shared { edit, jobs: BTreeSet::from([asked.job.clone()]) }),
+            }
+        }
+        placed
+    }
+
+    /// Two edits of one place that differ.
+    fn overlap(&self) -> Option<String> {
+        for (at, one) in self.edits.iter().enumerate() {
+            for other in &self.edits[at + 1..] {
+                let (a, b) = (&one.edit, &other.edit);
+                let apart = a.range.end <= b.range.start || b.range.end <= a.range.start;
+                let twice = a.range == b.range && a.range.is_empty();
+                if a.file == b.file && (!apart || twice) {
+                    let jobs: Vec<&str> = one.jobs.iter().chain(&other.jobs).map(String::as_str).collect();
+                    return Some(format!(
+                        "{} take different values from one place: {} ({} and {})",
+                        text::list(&jobs),
+                        self.line_of(a),
+                        text::one_line(&a.new),
+                        text::one_line(&b.new)
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    /// The edited texts, with those edits whose jobs all count.
+    fn after(&self, counts: impl Fn(&str) -> bool) -> BTreeMap<String, Option<String>> {
+        let mut texts = BTreeMap::new();
+        for (name, source) in &self.texts {
+            let own: Vec<Edit> = self
+                .edits
+                .iter()
+                .filter(|shared| shared.edit.file == *name && shared.jobs.iter().all(|job| counts(job)))
+                .map(|shared| shared.edit.clone())
+                .collect();
+            if !own.is_empty() {
+                texts.insert(name.clone(), Some(apply(&source.text, &own)));
+            }
+        }
+        texts
+    }
+
+    /// Evaluates each job with all edits made: what it then doesn't have won't last.
+    fn prove(&mut self, environment: &Environment, after: &Overlay, asked: &[Asked]) {
+        let Ok(inputs) = inputs(environment, after) else { return };
+        for one in asked {
+            let Some(placed) = self.jobs.get_mut(&one.job) else { continue };
+            let Some(file) = &placed.file else { continue };
+            let Ok(job) = read_file(environment, file, &inputs, after) else { continue };
+            for (path, value) in &one.values {
+                let told = placed.lost.iter().any(|why| why.contains(&path.to_string()));
+                if !told && path.get(&job.json).unwrap_or(&Value::Null) != value {
+                    placed.lost.push(format!("`{path}` would be something else once all is written"));
+                }
+            }
+            placed.after = Some((job, inputs.clone()));
+        }
+    }
+
+    /// What else changes with the edited texts: in this environment and in the others that read them.
+    fn elsewhere(
+        &self,
+        environment: &Environment,
+        files: &[JobFile],
+        after: &Overlay,
+    ) -> Vec<(bool, String)> {
+        let edited: BTreeSet<&str> = self.edits.iter().map(|shared| shared.edit.file.as_str()).collect();
+        let own: BTreeSet<&str> = self.jobs.values().filter_map(|placed| placed.file.as_deref()).collect();
+        let mut others = Vec::new();
+        for change in changed(environment, Some(files), &edited, after) {
+            if !own.contains(change.file.as_str()) {
+                others.push((true, change.words(None)));
+            }
+        }
+        for sibling in environment.siblings() {
+            for change in changed(sibling, None, &edited, after) {
+                others.push((!own.contains(change.file.as_str()), change.words(Some(sibling.name()))));
+            }
+        }
+        others
+    }
+
+    /// Why it can't be done as it is asked: two jobs that take one place, or another job that would change
+    /// (unless that is meant).
+    pub fn refusal(&self, shared: bool) -> Option<(String, String)> {
+        if let Some(conflict) = &self.conflict {
+            let help = "patch them one after the other, or give each a place of its own".to_owned();
+            return Some((conflict.clone(), help));
+        }
+        let strangers: Vec<&str> =
+            self.others.iter().filter(|(other, _)| *other).map(|(_, line)| line.as_str()).collect();
+        if strangers.is_empty() || shared {
+            return None;
+        }
+        let message = format!("other jobs read the same place:\n  {}", strangers.join("\n  "));
+        let help = "--shared changes it for all of them; --live-only leaves the files alone".to_owned();
+        Some((message, help))
+    }
+
+    /// What is shown of a job: each line that changes, and what won't last.
+    pub fn lines(&self, job: &str) -> Vec<String> {
+        let Some(placed) = self.jobs.get(job) else { return Vec::new() };
+        let mut lines = Vec::new();
+        for shared in self.edits.iter().filter(|shared| shared.jobs.contains(job)) {
+            lines.extend(self.shown(&shared.edit));
+        }
+        if lines.is_empty() && placed.lost.is_empty() {
+            let file = placed.file.as_deref().unwrap_or_default();
+            lines.push(format!("{file} has it already"));
+        }
+        lines.extend(placed.also.iter().map(|path| format!("in the file, this changes {path} too")));
+        lines.extend(placed.lost.iter().map(|why| format!("this won't last: {why}")));
+        lines
+    }
+
+    /// What else reads the places, a line each.
+    pub fn others(&self) -> impl Iterator<Item = &str> {
+        self.others.iter().map(|(_, line)| line.as_str())
+    }
+
+    /// Why values of a job won't last.
+    pub fn lost(&self, job: &str) -> &[String] {
+        self.jobs.get(job).map_or(&[], |placed| placed.lost.as_slice())
+    }
+
+    /// `FILE:LINE: old line → new line`, with the variable or local that it goes through.
+    fn shown(&self, edit: &Edit) -> Vec<String> {
+        let place = self.line_of(edit);
+        let literal = edit.place == Place::Literal;
+        let through = if literal { String::new() } else { format!(" ({})", edit.place) };
+        let Some(source) = self.texts.get(&edit.file) else { return Vec::new() };
+        let (old, new) = line_change(&source.text, edit);
+        if old.is_empty() {
+            return vec![format!("{place}{through}: + {}", text::one_line(new.trim()))];
+        }
+        if new.is_empty() {
+            return vec![format!("{place}{through}: - {}", text::one_line(old.trim()))];
+        }
+        vec![
+            format!("{place}{through}: {}", text::one_line(old.trim())),
+            format!(
+                "{}→ {}",
+                " ".repeat(place.chars().count().saturating_sub(1)),
+                text::one_line(new.trim())
+            ),
+        ]
+    }
+
+    /// `FILE:LINE`
+    fn line_of(&self, edit: &Edit) -> String {
+        let line = self.texts.get(&edit.file).map_or(1, |source| source.position(edit.range.start).0);
+        format!("{}:{line}", edit.file)
+    }
+
+    pub fn has_edits(&self) -> bool {
+        !self.edits.is_empty()
+    }
+
+    /// What the person decides on: files by their hashes, before and after, and what else changes.
+    pub fn decision(&self) -> Value {
+        let hash = |text: &str| -> String {
+            Sha256::digest(text).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+        };
+        let files: BTreeMap<String, Value> = self
+            .after(|_| true)
+            .into_iter()
+            .map(|(name, after)| {
+                let before = self.texts.get(&name).map(|source| hash(&source.text));
+                (name, json!({ "before": before, "after": after.as_deref().map(hash) }))
+            })
+            .collect();
+        let lost: BTreeMap<&String, &Vec<String>> =
+            self.jobs.iter().map(|(job, placed)| (job, &placed.lost)).collect();
+        json!({ "files": files, "others": self.others().collect::<Vec<_>>(), "lost": lost })
+    }
+
+    /// The source for the server's page, where it is the truth of the job that is to run: everything that
+    /// the file says is so in it.
+    pub fn source(&self, environment: &Environment, job: &str, running: &Value) -> Option<Submission> {
+        let (written, inputs) = self.jobs.get(job)?.after.as_ref()?;
+        says_the_same(&written.json, running).then(|| submission(environment, written, inputs))
+    }
+
+    /// Whether the files can be written as they were shown; asked before anything is done.
+    pub fn check(&self, environment: &Environment) -> Result<(), ReplaceError> {
+        self.replacements(|_| true).iter().try_for_each(|file| check(environment.root(), file).map(drop))
+    }
+
+    /// Writes the edits of those jobs that count; the names of the files. An edit that is for a job that
+    /// doesn't count as well stays undone.
+    pub fn write(
+        &self,
+        environment: &Environment,
+        counts: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, ReplaceError> {
+        let files = self.replacements(counts);
+        replace(environment.root(), &files)?;
+        Ok(files.into_iter().map(|file| file.name).collect())
+    }
+
+    pub(super) fn replacements(&self, counts: impl Fn(&str) -> bool) -> Vec<Replacement> {
+        let after = self.after(counts).into_iter();
+        let with_before = |(name, after): (String, Option<String>)| {
+            let before = self.texts.get(&name)?.text.clone();
+            Some(Replacement { name, before, after: after? })
+        };
+        after.filter_map(with_before).collect()
+    }
+}
+
+fn why(path: &Path, error: &EditError) -> String {
+    let at = error.span().map(|span| format!(" ({span})")).unwrap_or_default();
+    let said = error.to_string();
+    if said.contains(&path.to_string()) { format!("{said}{at}") } else { format!("`{path}`: {said}{at}") }
+}
+
+/// The lines that an edit touches, as they were and as they become.
+fn line_change(file: &str, edit: &Edit) -> (String, String) {
+    let start = file.get(..edit.range.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+    let end = file
+        .get(edit.range.end..)
+        .and_then(|rest| rest.find('\n'))
+        .map_or(file.len(), |at| edit.range.end + at);
+    let text = |from: usize, to: usize| file.get(from..to).unwrap_or_default();
+    let whole_lines = edit.range.start == start
+        && (edit.new.is_empty() || edit.new.ends_with('\n'))
+        && (edit.old.is_empty() || edit.old.ends_with('\n'));
+    if whole_lines || edit.old.is_empty() && edit.new.contains('\n') {
+        return (edit.old.clone(), edit.new.clone());
+    }
+    let new = format!("{}{}{}", text(start, edit.range.start), edit.new, text(edit.range.end, end));
+    (text(start, end).to_owned(), new)
+}
+
+/// One job file that evaluates to something else.
+struct Changed {
+    file: String,
+    job: String,
+    paths: Vec<String>,
+    /// Why it can't be told, where it can't.
+    unknown: Option<String>,
+}
+
+impl Changed {
+    fn words(&self, environment: Option<&str>) -> String {
+        let whose = environment.map(|name| format!("'{name}' reads it too: ")).unwrap_or_default();
+        let what = match &self.unknown {
+            Some(why) => format!("whether it changes can't be told: {why}"),
+            None => format!("{} changes too", self.paths.join(", ")),
+        };
+        format!("{whose}{} ({}): {what}", self.job, self.file)
+    }
+}
+
+/// The job files of an environment that the edited texts change.
+fn changed(
+    environment: &Environment,
+    files: Option<&[JobFile]>,
+    edited: &BTreeSet<&str>,
+    after: &Overlay,
+) -> Vec<Changed> {
+    let nomad = environment.settings().nomad.as_ref();
+    let var_files = nomad.map(|nomad| nomad.var_files.as_slice()).unwrap_or_default();
+    let by_variables = var_files.iter().any(|(path, _)| edited.contains(path.display().to_string().as_str()));
+    let (before, inputs) = match (files, inputs(environment, after)) {
+        (Some(files), Ok(inputs)) => (Ok(files.to_vec()), inputs),
+        (None, Ok(inputs)) => (job_files(environment, &Overlay::default()), inputs),
+        // The environment has no jobs that could be read.
+        (_, Err(_)) => return Vec::new(),
+    };
+    let Ok(before) = before else { return Vec::new() };
+    let mut found = Vec::new();
+    for JobFile { name, job } in before {
+        if !by_variables && !edited.contains(name.as_str()) {
+            continue;
+        }
+        let now = read_file(environment, &name, &inputs, after);
+        let (id, paths, unknown) = match (&job, &now) {
+            (Ok(old), Ok(new)) if old.json == new.json => continue,
+            (Ok(old), Ok(new)) => (old.id().to_owned(), differing(&old.json, &new.json), None),
+            (Err(_), Err(_)) if !edited.contains(name.as_str()) => continue,
+            (_, Err(found)) | (Err(found), _) => {
+                let why = found.0.first().map(|problem| problem.message.clone()).unwrap_or_default();
+                (job.as_ref().map_or("its job", Job::id).to_owned(), Vec::new(), Some(why))
+            }
+        };
+        found.push(Changed { file: name, job: id, paths, unknown });
+    }
+    found
+}
+
+/// The paths at which two jobs differ.
+pub(super) fn differing(old: &Value, new: &Value) -> Vec<String> {
+    let all = |job: &Value| -> BTreeMap<String, Value> {
+        Path::every(job).into_iter().map(|(path, value)| (path.to_string(), value.clone())).collect()
+    };
+    let (old, new) = (all(old), all(new));
+    let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    paths.into_iter().filter(|path| old.get(*path) != new.get(*path)).cloned().collect()
+}
+
+/// Whether all that a file says of a job is so in the job that is to run, and the names that it sets in
+/// free maps are all that this one has there.
+fn says_the_same(written: &Value, running: &Value) -> bool {
+    let said = Path::every(written);
+    let free = |path: &str| [".env", ".config", "meta"].iter().any(|map| path.contains(map));
+    let known: BTreeSet<String> = said.iter().map(|(path, _)| path.to_string()).collect();
+    said.iter().all(|(path, value)| path.get(running).is_some_and(|now| now == *value))
+        && Path::every(running).iter().all(|(path, value)| {
+            let path = path.to_string();
+            !free(&path) || known.contains(&path) || value.as_object().is_some_and(serde_json::Map::is_empty)
+        })
+}

@@ -1,0 +1,105 @@
+//! All jobs of a patch: in the order in which they depend on one another, so many at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{FuturesUnordered, StreamExt};
+
+use super::one::Worker;
+use super::outcome::Ended;
+use super::select::{AT_ONCE, Edited};
+use super::wanted::{OnFailure, Wanted};
+use crate::base::text;
+use crate::engine::StepError;
+use crate::nomad::{Registered, depends_on};
+use crate::plan::levels;
+
+/// The jobs in levels: each waits for the ones before it that it depends on.
+pub(super) fn order<'a>(
+    jobs: impl Iterator<Item = &'a Edited> + Clone,
+) -> Result<Vec<Vec<String>>, StepError> {
+    let names: Vec<String> = jobs.clone().map(|job| job.id.clone()).collect();
+    let after: BTreeMap<String, Vec<String>> =
+        jobs.map(|job| (job.id.clone(), depends_on(&job.job))).collect();
+    levels(&names, &after).map_err(|cycle| {
+        let mut path = cycle.0.clone();
+        path.extend(cycle.0.first().cloned());
+        StepError::untouched(format!(
+            "these jobs depend on one another: {}",
+            text::one_line(&path.join(" → "))
+        ))
+        .help("take one of the names out of a meta.depends_on, or patch them one by one")
+    })
+}
+
+/// Changes the jobs; how each ended, in their order. A job begins once those it depends on are healthy;
+/// after a failure none begins, and what runs is waited for. `taken` are jobs that this patch changed
+/// before, to be put back as well where all are.
+pub(super) async fn act(
+    worker: Worker<'_>,
+    wanted: &Wanted,
+    jobs: &[Edited],
+    taken: &[(Edited, Registered)],
+) -> Vec<Ended> {
+    let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
+    let mut begun: BTreeSet<usize> = BTreeSet::new();
+    let mut healthy: BTreeSet<&str> = BTreeSet::new();
+    let mut changing = FuturesUnordered::new();
+    let mut closing = FuturesUnordered::new();
+    let limit = wanted.parallel.unwrap_or(AT_ONCE);
+    let names: BTreeSet<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
+    loop {
+        let halted = *worker.cx.interrupts.borrow() > 0 || ended.values().any(is_failure);
+        for (at, job) in jobs.iter().enumerate() {
+            let waits = |other: &String| names.contains(other.as_str()) && !healthy.contains(other.as_str());
+            let ready = !begun.contains(&at) && !depends_on(&job.job).iter().any(waits);
+            if ready && !halted && changing.len() < limit {
+                begun.insert(at);
+                changing.push(async move { (at, worker.change(job).await) });
+            }
+        }
+        tokio::select! {
+            biased;
+            Some((at, result)) = changing.next(), if !changing.is_empty() => match result {
+                Ok(registered) => {
+                    healthy.insert(&jobs[at].id);
+                    let of = Some((healthy.len(), jobs.len()));
+                    worker.cx.progress(Some(text::one_line(&jobs[at].id)), "healthy", of);
+                    closing.push(async move { (at, worker.closed(&jobs[at], registered).await) });
+                }
+                Err(bad) => {
+                    ended.insert(at, bad);
+                }
+            },
+            Some((at, end)) = closing.next(), if !closing.is_empty() => {
+                ended.insert(at, end);
+            }
+            else => break,
+        }
+    }
+    let failed = ended.values().any(|end| is_failure(end) && !matches!(end, Ended::Conflict(_)));
+    if failed && wanted.on_failure == OnFailure::RevertAll {
+        put_all_back(worker, jobs, &mut ended).await;
+        for (job, registered) in taken.iter().rev() {
+            let back = worker.put_back(job, registered.job_modify_index).await;
+            worker.cx.teller.note(format!("'{}': {}", text::one_line(&job.id), Ended::Taken(back).words()));
+        }
+    }
+    (0..jobs.len()).map(|at| ended.remove(&at).unwrap_or(Ended::NotBegun)).collect()
+}
+
+fn is_failure(ended: &Ended) -> bool {
+    !matches!(ended, Ended::Healthy(_))
+}
+
+/// Those that others depend on last.
+async fn put_all_back(worker: Worker<'_>, jobs: &[Edited], ended: &mut BTreeMap<usize, Ended>) {
+    let order = order(jobs.iter()).unwrap_or_default();
+    for id in order.iter().rev().flatten() {
+        let Some(at) = jobs.iter().position(|job| job.id == *id) else { continue };
+        let Some(Ended::Healthy(registered)) = ended.get(&at) else { continue };
+        let index = registered.job_modify_index;
+        worker.cx.progress(Some(text::one_line(id)), "putting it back as it was", None);
+        let back = worker.put_back(&jobs[at], index).await;
+        ended.insert(at, Ended::Taken(back));
+    }
+}

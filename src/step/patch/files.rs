@@ -1,0 +1,73 @@
+//! A patch of job files alone: Nomad isn't spoken to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::lasting::Lasting;
+use super::look::Material;
+use super::select::{Edited, Jobs, select};
+use super::wanted::Wanted;
+use crate::base::{Diagnostics, text};
+use crate::engine::{Breach, Context, Outcome, Preview, StepError};
+use crate::environment::Environment;
+use crate::event::{Line, Mark};
+use crate::lasting::{Overlay, job_files};
+
+pub(super) async fn preview(environment: &Arc<Environment>, wanted: &Wanted) -> Result<Preview, StepError> {
+    let files = job_files(environment, &Overlay::default())?;
+    let unreadable = files.iter().filter_map(|file| file.job.as_ref().err().cloned());
+    let jobs: BTreeMap<String, Value> = files
+        .iter()
+        .filter_map(|file| file.job.as_ref().ok())
+        .map(|job| (job.id().to_owned(), job.json.clone()))
+        .collect();
+    let edited = match select(Jobs::Written(&jobs), &wanted.services).await {
+        Ok(edited) => edited,
+        // It may be in one of those.
+        Err(error) => return Err(unreadable.reduce(both).map_or(error, StepError::from)),
+    };
+    let lasting = Lasting::look(environment, None, wanted, &edited, &[]).await?;
+    let mut lines = Vec::new();
+    for Edited { id, .. } in &edited {
+        lines.push(Line::new(Mark::Change, 0, text::one_line(id)));
+        lines.extend(lasting.lines(id));
+    }
+    lines.extend(lasting.closing());
+    let lost: Vec<String> = edited.iter().flat_map(|job| lasting.lost(&job.id)).collect();
+    let summary = match edited.len() {
+        _ if !lasting.changes() => "nothing to do: the files have it already".to_owned(),
+        n => format!("the files of {} to change; what runs stays as it is", text::count(n, "job")),
+    };
+    let breach = lasting.breach().or_else(|| {
+        let help = "change what can be changed, or write it by hand".to_owned();
+        (!lost.is_empty()).then(|| Breach { message: lost.join("; "), help: Some(help) })
+    });
+    let decision = json!({ "lasting": lasting.decision() });
+    Ok(Preview {
+        lines,
+        changes: lasting.changes(),
+        breach,
+        precondition: json!({ "patch": wanted }),
+        settled: true,
+        material: Some(Box::new(Material { jobs: Vec::new(), lasting })),
+        ..Preview::new(summary, decision)
+    })
+}
+
+fn both(mut all: Diagnostics, more: Diagnostics) -> Diagnostics {
+    all.extend(more);
+    all
+}
+
+pub(super) async fn execute(cx: &Context, lasting: &Lasting) -> Result<Outcome, StepError> {
+    let written = lasting.write(cx, |_| true).await?;
+    let mut evidence = json!({});
+    written.record(&mut evidence);
+    let summary = match written.files.len() {
+        0 => "the files had it already".to_owned(),
+        n => format!("{} written", text::count(n, "file")),
+    };
+    Ok(Outcome { summary, evidence, output: Value::Null })
+}

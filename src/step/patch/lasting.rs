@@ -1,0 +1,254 @@
+//! What lasts of a patch, beside what runs: the job files, and the source that the server keeps with each
+//! job.
+//!
+//! Files are looked at with the preview, held against what was shown right before anything is done, and
+//! written once the jobs that they are for are healthy.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+
+use super::select::{AT_ONCE, Edited};
+use super::wanted::{Only, Wanted};
+use crate::base::text;
+use crate::engine::{Breach, Context, StepError, Touched};
+use crate::environment::Environment;
+use crate::event::{Line, Mark};
+use crate::lasting::{Asked, Commit, CommitError, WriteBack};
+use crate::nomad::{Client, Submission, job_version};
+use crate::step::jobs::refused;
+
+pub(super) struct Lasting {
+    environment: Arc<Environment>,
+    /// By job.
+    sources: BTreeMap<String, Sources>,
+    asked: Vec<Asked>,
+    /// None where the files are left alone.
+    back: Option<WriteBack>,
+    /// Why the files can't be looked at.
+    unreadable: Option<String>,
+    shared: bool,
+    /// Where the lines are to be committed: what the commit would hold, or why there can be none.
+    commit: Option<Result<Commit, CommitError>>,
+}
+
+/// The source as it was, and as it is to be; none where the server keeps none.
+#[derive(Debug)]
+struct Sources {
+    before: Option<Submission>,
+    after: Option<Submission>,
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub files: Vec<String>,
+    pub commit: Option<String>,
+    pub pushed: Option<String>,
+}
+
+impl Written {
+    /// Adds it to a step's evidence.
+    pub fn record(&self, evidence: &mut Value) {
+        if let Some(evidence) = evidence.as_object_mut() {
+            evidence.insert("files".into(), json!(self.files));
+            evidence.insert("commit".into(), json!(self.commit));
+            evidence.insert("pushed".into(), json!(self.pushed));
+        }
+    }
+}
+
+impl Lasting {
+    /// Looks at where the values come from. Those of `changed` are changed in what runs, too.
+    pub async fn look(
+        environment: &Arc<Environment>,
+        client: Option<&Client>,
+        wanted: &Wanted,
+        jobs: &[Edited],
+        changed: &[Edited],
+    ) -> Result<Self, StepError> {
+        let mut asked: Vec<Asked> = jobs
+            .iter()
+            .map(|job| Asked { job: job.id.clone(), values: job.meant.clone() })
+            .filter(|asked| !asked.values.is_empty())
+            .collect();
+        asked.sort_by(|a, b| a.job.cmp(&b.job));
+        let mut lasting = Self {
+            environment: Arc::clone(environment),
+            sources: BTreeMap::new(),
+            asked,
+            back: None,
+            unreadable: None,
+            shared: wanted.shared,
+            commit: None,
+        };
+        if wanted.only != Some(Only::Live) {
+            match WriteBack::look(environment, &lasting.asked) {
+                Ok(back) => lasting.back = Some(back),
+                Err(found) if wanted.only == Some(Only::File) => return Err(found.into()),
+                Err(found) => lasting.unreadable = found.0.first().map(ToString::to_string),
+            }
+            if wanted.commit {
+                lasting.commit = Some(Commit::look(environment, &lasting.asked).await);
+            }
+        }
+        let Some(client) = client else { return Ok(lasting) };
+        let one = |job: Edited| async move {
+            let before = client.submission_of(&job.id, job_version(&job.prior)).await?;
+            Ok((before, job))
+        };
+        let kept: Vec<(Option<Submission>, Edited)> = stream::iter(changed.to_vec())
+            .map(one)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
+            .map_err(refused)?;
+        for (before, job) in kept {
+            let written = lasting.back.as_ref().and_then(|back| back.source(environment, &job.id, &job.job));
+            let rewritten = || before.as_ref().map(|before| before.after(&job.job, job.images.as_deref()));
+            let after = written.or_else(rewritten);
+            lasting.sources.insert(job.id, Sources { before, after });
+        }
+        Ok(lasting)
+    }
+
+    /// What is shown of a job beside the server's diff, before it is approved.
+    pub fn lines(&self, id: &str) -> Vec<Line> {
+        let Some(back) = &self.back else { return Vec::new() };
+        back.lines(id).into_iter().map(|line| Line::new(Mark::Plain, 1, line)).collect()
+    }
+
+    /// What is shown below all jobs.
+    pub fn closing(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if let Some(why) = &self.unreadable {
+            lines.push(Line::plain(format!("this won't last: the job files can't be read: {why}")));
+        }
+        let others = self.back.iter().flat_map(WriteBack::others);
+        lines.extend(others.map(|other| Line::new(Mark::Offending, 0, text::one_line(other))));
+        if let Some(Ok(commit)) = &self.commit {
+            lines.push(Line::plain(commit.words()));
+        }
+        lines
+    }
+
+    /// Why values of a job have no place.
+    pub fn lost(&self, id: &str) -> Vec<String> {
+        self.back.as_ref().map(|back| back.lost(id).to_vec()).unwrap_or_default()
+    }
+
+    /// Why it can't be done so.
+    pub fn breach(&self) -> Option<Breach> {
+        if let Some((message, help)) = self.back.as_ref().and_then(|back| back.refusal(self.shared)) {
+            return Some(Breach { message, help: Some(help) });
+        }
+        if let Some(Err(error)) = self.back.as_ref().map(|back| back.check(&self.environment)) {
+            let help = Some("--live-only leaves the files alone".to_owned());
+            return Some(Breach { message: said(&error), help });
+        }
+        if let Some(Err(error)) = &self.commit {
+            let help = Some("without --commit the files are written, and you commit them".to_owned());
+            return Some(Breach { message: format!("it can't be committed: {}", said(error)), help });
+        }
+        None
+    }
+
+    /// Whether there is anything to write or to commit.
+    pub fn changes(&self) -> bool {
+        let commits = matches!(&self.commit, Some(Ok(commit)) if commit.is_needed());
+        commits || self.back.as_ref().is_some_and(WriteBack::has_edits)
+    }
+
+    pub fn decision(&self) -> Value {
+        let commit = match &self.commit {
+            Some(Ok(commit)) => json!(commit.words()),
+            _ => Value::Null,
+        };
+        json!({ "files": self.back.as_ref().map(WriteBack::decision), "commit": commit })
+    }
+
+    /// The source to register the changed job with.
+    pub fn source(&self, id: &str) -> Option<&Submission> {
+        self.sources.get(id)?.after.as_ref()
+    }
+
+    /// The source to put the job back with.
+    pub fn source_before(&self, id: &str) -> Option<&Submission> {
+        self.sources.get(id)?.before.as_ref()
+    }
+
+    /// Right before anything is done: the files must be as they were shown.
+    pub fn still(&self) -> Result<(), StepError> {
+        let Some(Err(error)) = self.back.as_ref().map(|back| back.check(&self.environment)) else {
+            return Ok(());
+        };
+        Err(StepError { again: true, ..StepError::untouched(said(&error)) })
+    }
+
+    /// Writes what is for the jobs that count, and commits it.
+    pub async fn write(&self, cx: &Context, counts: impl Fn(&str) -> bool) -> Result<Written, StepError> {
+        let Some(back) = &self.back else {
+            if self.unreadable.is_none() {
+                cx.teller.note("the job files don't have this yet: it was for the running jobs only");
+            }
+            return Ok(Written::default());
+        };
+        let mut written = Written::default();
+        let help = format!("look at it, then: blackstart patch save -e {}", self.environment.name());
+        written.files = back.write(&self.environment, &counts).map_err(|error| {
+            let message = format!("{}; the job files don't have the patch", said(&error));
+            StepError::new(message, Touched::Something).help(help.clone())
+        })?;
+        if !written.files.is_empty() {
+            cx.teller.note(format!("written to {}", text::list(&written.files)));
+        }
+        if self.commit.is_none() {
+            return Ok(written);
+        }
+        let asked: Vec<Asked> = self.asked.iter().filter(|asked| counts(&asked.job)).cloned().collect();
+        if asked.is_empty() {
+            return Ok(written);
+        }
+        let failed = |error: CommitError| {
+            let message = format!("the files are written, and not saved: {}", said(&error));
+            StepError::new(message, Touched::Something)
+                .help(format!("then: blackstart patch save --commit -e {}", self.environment.name()))
+        };
+        let commit = Commit::look(&self.environment, &asked).await.map_err(failed)?;
+        let approver = cx.approver.as_deref().unwrap_or("nobody");
+        let made = commit.make(&self.subject(&asked), &cx.run.0, approver).await.map_err(failed)?;
+        if let Some(id) = &made.commit {
+            let pushed = made.pushed.as_ref().map(|to| format!(", pushed to {to}")).unwrap_or_default();
+            cx.teller.note(format!("committed as {id} to {}{pushed}", commit.branch));
+        } else if let Some(to) = &made.pushed {
+            cx.teller.note(format!("pushed to {to}"));
+        }
+        (written.commit, written.pushed) = (made.commit, made.pushed);
+        Ok(written)
+    }
+
+    /// `Patch api: image`, and each value below.
+    fn subject(&self, asked: &[Asked]) -> String {
+        let jobs: Vec<&str> = asked.iter().map(|asked| asked.job.as_str()).collect();
+        let mut message = format!("Patch {}\n\n", text::list(&jobs));
+        for Asked { job, values } in asked {
+            for (path, value) in values {
+                message.push_str(&format!("{job} {path} = {value}\n"));
+            }
+        }
+        text::harmless(&self.environment.secrets().mask(message.trim_end())).into_owned()
+    }
+}
+
+/// An error with its causes.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
+}

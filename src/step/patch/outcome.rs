@@ -1,0 +1,178 @@
+//! How each job of a patch ended, in words and for the journal.
+
+use serde_json::{Value, json};
+
+use super::select::Edited;
+use crate::base::text;
+use crate::engine::{Outcome, StepError, Touched};
+use crate::nomad::Registered;
+
+/// How one job ended.
+#[derive(Clone, Debug)]
+pub(super) enum Ended {
+    Healthy(Registered),
+    /// It didn't become healthy: why, the main thing first, and what became of it.
+    Failed(Vec<String>, Back),
+    /// It was healthy, and was put back because another one failed.
+    Taken(Back),
+    /// The server didn't take it; nothing was changed.
+    Refused(String),
+    /// Somebody else changed it since it was looked at; nothing was changed.
+    Conflict(String),
+    /// Somebody else changed it after us.
+    Overtaken(String),
+    /// Its canaries are healthy, and wait for a person.
+    Promotion(Vec<String>),
+    /// What became of it is not known.
+    Open(String),
+    NotBegun,
+}
+
+/// What became of a job that failed.
+#[derive(Clone, Debug)]
+pub(super) enum Back {
+    /// Nomad itself went back to this version.
+    ByNomad(u64),
+    /// It is as it was before, and healthy.
+    Ours,
+    /// It is as it was before, and not healthy: why.
+    Unhealthy(String),
+    /// It is as the patch made it: why.
+    Not(String),
+}
+
+impl Back {
+    fn words(&self) -> String {
+        match self {
+            Self::ByNomad(version) => format!("Nomad rolls back to version {version}"),
+            Self::Ours => "it was put back as it was".to_owned(),
+            Self::Unhealthy(why) => format!("it was put back as it was, and isn't healthy so either: {why}"),
+            Self::Not(why) => format!("it was NOT put back: {why}"),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::ByNomad(_) => "rolled_back",
+            Self::Ours => "reverted",
+            Self::Unhealthy(_) => "reverted_unhealthy",
+            Self::Not(_) => "left",
+        }
+    }
+}
+
+impl Ended {
+    /// One word for the journal.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Healthy(_) => "done",
+            Self::Failed(_, back) | Self::Taken(back) => back.name(),
+            Self::Refused(_) => "refused",
+            Self::Conflict(_) => "conflict",
+            Self::Overtaken(_) => "overtaken",
+            Self::Promotion(_) => "needs_promotion",
+            Self::Open(_) => "unknown",
+            Self::NotBegun => "not_begun",
+        }
+    }
+
+    /// On one line: what happened, and why.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Healthy(_) => "changed and healthy".to_owned(),
+            Self::Failed(why, back) => {
+                format!("not healthy: {}; {}", why.first().map_or("", String::as_str), back.words())
+            }
+            Self::Taken(back) => format!("healthy, but {}", back.words()),
+            Self::Refused(why) => format!("not changed: {why}"),
+            Self::Conflict(why) => format!("not changed: {why}"),
+            Self::Overtaken(why) => format!("somebody else changed it meanwhile: {why}"),
+            Self::Promotion(_) => "its canaries are healthy, and it needs manual promotion".to_owned(),
+            Self::Open(why) => format!("what became of it is not known: {why}"),
+            Self::NotBegun => "not begun".to_owned(),
+        }
+    }
+
+    /// What else there is to say, a line each.
+    fn details(&self) -> &[String] {
+        match self {
+            Self::Failed(why, _) => why.get(1..).unwrap_or_default(),
+            Self::Promotion(lines) => lines.get(1..).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    fn is_change(&self) -> bool {
+        !matches!(self, Self::Refused(_) | Self::Conflict(_) | Self::NotBegun)
+    }
+}
+
+/// The whole patch's outcome; `ended` is that of each of the jobs.
+pub(super) fn of_all(jobs: &[Edited], ended: &[Ended]) -> Result<Outcome, StepError> {
+    let pairs = || jobs.iter().zip(ended);
+    let evidence = json!({ "jobs": pairs().map(|(job, ended)| record(job, ended)).collect::<Vec<_>>() });
+    let named = |test: &dyn Fn(&Ended) -> bool| -> Vec<String> {
+        pairs().filter(|(_, ended)| test(ended)).map(|(job, _)| text::one_line(&job.id)).collect()
+    };
+    let done = named(&|ended| matches!(ended, Ended::Healthy(_)));
+    if done.len() == jobs.len() {
+        let summary = format!("{} changed and healthy", text::count(jobs.len(), "job"));
+        return Ok(Outcome { summary, evidence, output: Value::Null });
+    }
+    let touched = if ended.iter().any(|ended| matches!(ended, Ended::Open(_))) {
+        Touched::Unknown
+    } else if ended.iter().any(Ended::is_change) {
+        Touched::Something
+    } else {
+        Touched::Nothing
+    };
+    let not_begun = named(&|ended| matches!(ended, Ended::NotBegun));
+    let bad = |ended: &Ended| !matches!(ended, Ended::Healthy(_) | Ended::NotBegun | Ended::Taken(_));
+    let mut message: Vec<String> = Vec::new();
+    for (job, ended) in pairs().filter(|(_, ended)| bad(ended)) {
+        message.push(format!("'{}': {}", text::one_line(&job.id), ended.words()));
+        message.extend(ended.details().iter().map(|line| format!("  {line}")));
+    }
+    for (job, ended) in pairs().filter(|(_, ended)| matches!(ended, Ended::Taken(_))) {
+        message.push(format!("'{}': {}", text::one_line(&job.id), ended.words()));
+    }
+    let interrupted = message.is_empty();
+    if interrupted {
+        message.push(format!("interrupted after {} of {}", done.len(), text::count(jobs.len(), "job")));
+    }
+    if !done.is_empty() {
+        message.push(format!("changed and healthy: {}", text::list(&done)));
+    }
+    if !not_begun.is_empty() {
+        message.push(format!("not begun: {}", text::list(&not_begun)));
+    }
+    let again =
+        ended.iter().all(|ended| matches!(ended, Ended::Healthy(_) | Ended::NotBegun | Ended::Conflict(_)))
+            && !interrupted;
+    let help = match ended.iter().find(|ended| bad(ended)) {
+        Some(Ended::Promotion(_)) => Some("promote it, or fail the deployment to go back".to_owned()),
+        Some(Ended::Failed(_, Back::Not(_))) => Some("look at it: `nomad job status JOB`".to_owned()),
+        Some(Ended::Open(_)) => Some("look at the job (`nomad job status JOB`), or resume".to_owned()),
+        _ => None,
+    };
+    let error = StepError::new(message.join("\n"), touched);
+    Err(StepError { help, evidence, again, interrupted, ..error })
+}
+
+fn record(job: &Edited, ended: &Ended) -> Value {
+    let mut record = json!({
+        "id": job.id,
+        "index": job.index,
+        "changes": job.changes,
+        "outcome": ended.name(),
+    });
+    match ended {
+        Ended::Healthy(registered) => {
+            record["registered"] = registered.job_modify_index.into();
+            record["evaluation"] = json!(registered.eval_id);
+        }
+        Ended::NotBegun => {}
+        other => record["why"] = other.words().into(),
+    }
+    record
+}

@@ -1,0 +1,171 @@
+use serde_json::json;
+
+use super::site::Site;
+
+const API: &str = "jobs/api.nomad.hcl";
+
+#[test]
+fn a_live_patch_holds_start_and_stop_until_it_is_saved() {
+    let site = Site::started();
+    let out = site.patch(&["image", "api=hot", "--live-only"]).code(0);
+    let line = "unsaved patch: api group.api.task.api.config.image: \"registry.example.com/api:1\" → \"registry.example.com/api:hot\" (by tester@";
+    out.says(line).says("not in jobs/api.nomad.hcl").says("blackstart patch save -e sandbox");
+    let unsaved = site.unsaved();
+    assert_eq!(unsaved.len(), 1);
+    assert_eq!((&unsaved[0].0, &unsaved[0].1), (&"api".to_owned(), &json!("registry.example.com/api:hot")));
+    assert!(unsaved[0].2, "it is certain");
+    site.run(&["status"]).code(0).says(line);
+
+    let versions = || [site.job("api"), site.job("web")].map(|job| job["Version"].clone());
+    let before = versions();
+    for verb in ["start", "stop"] {
+        let out = site.run(&[verb, "--downtime", "1h", "--yes"]).code(3);
+        out.says("would undo 1 unsaved patch")
+            .says(&line["unsaved patch: ".len()..])
+            .says("--discard-patches");
+    }
+    // Other plans: only those that would undo it.
+    let plan = |name: &str, step: &str| {
+        let text = format!("plan \"{name}\" {{\n  wave \"w\" {{\n    step {step}\n  }}\n}}\n");
+        site.fixture.write(&format!("plans/{name}.hcl"), &text);
+    };
+    plan("again", "\"nomad_job\" \"x\" {\n      files = [\"jobs/a*.nomad.hcl\"]\n    }");
+    plan("end", "\"nomad_stop\" \"x\" {\n      jobs = [\"api\"]\n    }");
+    plan("other", "\"nomad_job\" \"x\" {\n      files = [\"jobs/w*.nomad.hcl\"]\n    }");
+    plan("nothing", "\"exec\" \"x\" {\n      command = [\"true\"]\n    }");
+    for (name, code) in [("again", 3), ("end", 3), ("other", 0), ("nothing", 0)] {
+        site.run(&["run", name, "--yes"]).code(code);
+    }
+    assert_eq!(versions(), before);
+
+    site.patch(&["save", "apo"]).code(1).says("did you mean 'api'?");
+    site.run(&["patch", "save"]).code(4).says("jobs/api.nomad.hcl:12").says("--approve");
+    site.patch(&["save", "api"]).code(0).says("written to jobs/api.nomad.hcl");
+    assert!(site.fixture.read(API).contains("/api:hot\""));
+    assert_eq!(versions(), before, "what runs was left alone");
+    assert_eq!(site.unsaved(), []);
+    site.patch(&["save"]).code(0).says("nothing to do");
+    site.start().code(0);
+    site.stop().code(0);
+}
+
+#[test]
+fn a_patch_that_is_given_up_holds_nothing() {
+    let site = Site::started();
+    site.patch(&["image", "api=hot", "worker=hot", "--live-only"]).code(0);
+    site.run(&["patch", "drop", "api"]).code(0).says("given up: api group.api.task.api.config.image");
+    assert_eq!(site.unsaved().len(), 1);
+    let records = site.fixture.journal("sandbox");
+    let dropped = records.iter().find(|(_, body)| body["type"] == "patch_dropped").unwrap();
+    assert_eq!((&dropped.1["job"], &dropped.1["how"]), (&json!("api"), &json!("patch drop")));
+    site.run(&["runs"]).code(0).says("patch-drop");
+
+    let out = site.run(&["start", "--downtime", "1h", "--yes", "--discard-patches"]).code(0);
+    out.says("this gives an unsaved patch up: worker group.worker.task.worker.config.image");
+    assert_eq!(site.image("worker"), "registry.example.com/worker:1");
+    assert_eq!(site.unsaved(), []);
+    let records = site.fixture.journal("sandbox");
+    let last = records.iter().rev().find(|(_, body)| body["type"] == "patch_dropped").unwrap();
+    assert_eq!((&last.1["job"], &last.1["how"]), (&json!("worker"), &json!("--discard-patches")));
+    site.stop().code(0);
+}
+
+#[test]
+fn a_later_patch_takes_an_earlier_ones_place() {
+    let site = Site::started();
+    site.patch(&["image", "api=hot", "--live-only"]).code(0);
+    site.patch(&["image", "api=hotter", "--live-only"]).code(0);
+    let unsaved = site.unsaved();
+    assert_eq!(unsaved.len(), 1);
+    assert_eq!(unsaved[0].1, "registry.example.com/api:hotter");
+    // Back to what the file says: nothing to save.
+    site.patch(&["image", "api=1", "--live-only"]).code(0).never_says("unsaved patch:");
+    assert_eq!(site.unsaved(), []);
+}
+
+/// Killed after the server took it, and before the file was written.
+#[test]
+fn a_crash_between_what_runs_and_its_file_is_not_forgotten() {
+    let site = Site::started();
+    let before = site.fixture.read(API);
+    let running = site.slow_patch("registry.example.com/api:hot");
+    running.signal("KILL");
+    assert_eq!(running.wait().signal, Some(9));
+    assert_eq!(site.fixture.read(API), before);
+    let unsaved = site.unsaved();
+    assert_eq!(unsaved.len(), 2, "{unsaved:?}");
+    assert!(unsaved.iter().all(|patch| !patch.2), "nobody knows that it went well: {unsaved:?}");
+    site.run(&["status"]).code(0).says("may be live");
+    site.start().code(3).says("unsaved patches");
+    site.stop().code(3).says("unsaved patches");
+    // Going on with it completes it.
+    site.run(&["resume", "--yes"]).code(0);
+    assert!(site.fixture.read(API).contains("/api:hot\"") && site.fixture.read(API).contains("50s"));
+    assert_eq!(site.unsaved(), []);
+    site.stop().code(0);
+}
+
+/// What was intended and never reached the server isn't asked about.
+#[test]
+fn a_crash_before_the_server_had_it_leaves_nothing() {
+    let site = Site::started();
+    site.patch(&["image", "api=hot", "--live-only"]).code(0);
+    let running = site.slow_patch("registry.example.com/api:hotter");
+    running.signal("KILL");
+    running.wait();
+    // Somebody puts it back by hand: the server has neither now.
+    site.by_hand("api", |job| {
+        job["TaskGroups"][0]["Tasks"][0]["Config"]["image"] = "registry.example.com/api:1".into();
+        job["TaskGroups"][0]["Update"]["MinHealthyTime"] = 1_000_000_000_u64.into();
+        job["Update"]["MinHealthyTime"] = 1_000_000_000_u64.into();
+    });
+    assert_eq!(site.unsaved(), []);
+}
+
+#[test]
+fn drift_is_taken_into_the_files() {
+    let site = Site::started();
+    site.by_hand("api", |job| {
+        let group = &mut job["TaskGroups"][0];
+        group["Count"] = 2.into();
+        let task = &mut group["Tasks"][0];
+        task["Config"]["image"] = "registry.example.com/api:hot".into();
+        task["Env"]["COLOUR"] = "green".into();
+        task["Env"]["SHAPE"] = "round".into();
+        task["Resources"]["CPU"] = 300.into();
+    });
+    site.image_by_hand("web", "registry.example.com/web:hot");
+    site.stop().code(3);
+    let api = site.fixture.read(API);
+    let out = site.run(&["drift", "--save", "--yes"]).code(0);
+    out.says("vars/shared.nomadvars.hcl:2").says("'prod' reads it too").says("written to");
+    let now = site.fixture.read(API);
+    for (text, there) in [
+        ("count = 2", true),
+        ("/api:hot\" # what it runs", true),
+        ("COLOUR = \"green\"", true),
+        ("SHAPE", true),
+        ("cpu = 300", true),
+        ("memory", false),
+        ("# The api service.", true),
+    ] {
+        assert_eq!(now.contains(text), there, "{text:?} in\n{now}");
+    }
+    assert!(now.lines().count() <= api.lines().count() + 8, "{now}");
+    assert!(site.fixture.read("vars/shared.nomadvars.hcl").contains("web_tag = \"hot\""));
+    site.run(&["drift"]).code(0);
+    site.stop().code(0);
+}
+
+#[test]
+fn drift_that_no_edit_can_take_is_named() {
+    let site = Site::new();
+    site.fixture.replace(API, "\"registry.example.com/api:1\"", "sha1(\"x\")");
+    site.start().code(0);
+    site.image_by_hand("api", "registry.example.com/api:hot");
+    site.image_by_hand("worker", "registry.example.com/worker:hot");
+    let out = site.run(&["drift", "--save", "--yes"]);
+    assert_ne!(out.code, Some(0), "{out}");
+    assert!(out.text().contains("which no edit can turn round"), "{out}");
+    site.stop().code(3);
+}
