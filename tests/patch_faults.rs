@@ -7,6 +7,8 @@
 mod bench;
 #[path = "patch_faults/judge.rs"]
 mod judge;
+#[path = "patch_faults/patching.rs"]
+mod patching;
 #[path = "patch_faults/scenarios.rs"]
 mod scenarios;
 
@@ -15,9 +17,10 @@ use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bench::{Outcome, Place};
+use bench::Outcome;
 use blackstart::sim::FaultKind;
 use judge::Class;
+use patching::Place;
 use scenarios::Scenario;
 
 /// The faults that pass by themselves.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// `text` with everything that could steer a terminal shown as an escape: C0 and C1 controls, DEL and
-/// the characters that turn the direction of writing. Line feeds and tabs stay.
+/// `text` with everything that could steer a terminal shown as an escape: C0 and C1 controls, DEL, the
+/// characters that turn the direction of writing, and line ends that aren't line feeds. Line feeds and tabs stay.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     if text.chars().all(|c| !steers(c)) {
         return Cow::Borrowed(text);
@@ -22,7 +22,7 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 
 fn steers(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{61c}')
 }
 
 /// As [`harmless`], on one line.

@@ -91,10 +91,13 @@ const LONGEST_TEXT: usize = 600;
 
 /// A server's text, on one line, cut and harmless.
 pub(super) fn server_text(raw: &str) -> String {
-    let line = text::one_line(&untangled(raw));
-    if line.is_empty() {
-        return "(no text)".into();
-    }
+    let line = one_short_line(&untangled(raw));
+    if line.is_empty() { "(no text)".into() } else { line }
+}
+
+/// What a server or a node says, on one line, cut and harmless.
+pub(super) fn one_short_line(raw: &str) -> String {
+    let line = text::one_line(raw);
     match line.char_indices().nth(LONGEST_TEXT) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,

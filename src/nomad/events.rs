@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::one_short_line;
 use super::types::{Allocation, TaskEvent};
 use crate::base::text::one_line;
 
@@ -100,9 +101,10 @@ impl Told {
 }
 
 fn report(allocation: &Allocation, task: &str, event: &TaskEvent) -> TaskReport {
-    let mut message = one_line(event.display_message.trim());
+    let mut message = one_short_line(event.display_message.trim());
     if message.is_empty() {
-        message = event.details.values().map(|d| one_line(d)).find(|d| !d.is_empty()).unwrap_or_default();
+        message =
+            event.details.values().map(|d| one_short_line(d)).find(|d| !d.is_empty()).unwrap_or_default();
     }
     TaskReport {
         allocation: allocation.id.clone(),

@@ -4,6 +4,7 @@
 //! server closes the deployment more than a second later). Without one (batch, system on older
 //! servers, count 0, an unchanged specification) the allocations decide.
 
+use super::error::one_short_line;
 use super::events::FailedAllocation;
 use super::facts;
 use super::follow::BatchGoal;
@@ -164,7 +165,7 @@ impl View {
             })
             .collect();
         if let Some(deployment) = &self.deployment {
-            parts.push(text::one_line(&deployment.status_description).to_lowercase());
+            parts.push(one_short_line(&deployment.status_description).to_lowercase());
         }
         parts.extend(self.blocked.iter().map(ToString::to_string));
         parts.join("; ")
@@ -179,7 +180,7 @@ impl View {
             // One that fails for want of agreement with others goes on as its blocked or next one.
             let last = evaluation.next_eval.is_empty() && evaluation.blocked_eval.is_empty();
             if evaluation.status == "failed" && last {
-                let why = text::one_line(&evaluation.status_description);
+                let why = one_short_line(&evaluation.status_description);
                 return Some(self.failed(format!("the scheduler gave up on it: {why}"), false));
             }
         }
@@ -199,7 +200,7 @@ impl View {
             let by = format!("version {} is being rolled out", deployment.job_version);
             return Some(Verdict::Superseded { by });
         }
-        let description = text::one_line(&deployment.status_description);
+        let description = one_short_line(&deployment.status_description);
         match deployment.status.as_str() {
             "successful" => return Some(self.healthy(None)),
             "failed" => {

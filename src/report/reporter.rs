@@ -331,7 +331,7 @@ fn escaped(json: &str) -> String {
     let mut buffer = [0; 4];
     for c in json.chars() {
         let alone: &str = c.encode_utf8(&mut buffer);
-        if text::harmless(alone) == alone && !matches!(c, '\u{2028}' | '\u{2029}') {
+        if text::harmless(alone) == alone {
             out.push(c);
         } else {
             out.push_str(&format!("\\u{:04x}", u32::from(c)));

@@ -202,8 +202,7 @@ fn split(cells: &[Cell], width: usize) -> (&[Cell], &[Cell]) {
 
 /// `text` on one line and without anything that could steer a terminal or hide a line end.
 pub(super) fn clean(text: &str) -> String {
-    let text = text::one_line(text);
-    if text.contains(['\u{2028}', '\u{2029}']) { text.replace(['\u{2028}', '\u{2029}'], " ") } else { text }
+    text::one_line(text)
 }
 
 /// `text` in at most `width` columns: what doesn't fit is taken out of the middle, more of it from

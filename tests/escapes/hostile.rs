@@ -17,13 +17,13 @@ use tokio_util::sync::CancellationToken;
 /// Clears the screen, renames the window, rings, colours by a C1 control, turns the direction of writing, and
 /// goes on in a line of its own. No space: Nomad takes it in a job's name.
 pub const NASTY: &str =
-    "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\u{2066}\r\nSPOOFED\u{8}\u{7f}\u{85}\u{2028}";
+    "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\u{2066}\r\nSPOOFED\u{b}\u{7f}\u{85}\u{2028}";
 
 /// Longer than any terminal, and any patience.
 const LONG: usize = 50_000;
 
 /// What others than the servers put into answers.
-const TEXTS: [&str; 18] = [
+const TEXTS: [&str; 16] = [
     "DisplayMessage",
     "Message",
     "StatusDescription",
@@ -33,14 +33,12 @@ const TEXTS: [&str; 18] = [
     "Warnings",
     "Datacenter",
     "NodeClass",
-    "NodePool",
     "build",
     "Version",
     "Old",
     "New",
     "Annotations",
     "DriverError",
-    "Region",
     "HTTPAddr",
 ];
 

@@ -76,6 +76,12 @@ impl Site {
         all.chain(arguments.iter().copied()).map(str::to_owned).collect()
     }
 
+    /// Any command on this environment, off a terminal.
+    pub fn run(&self, arguments: &[&str]) -> Outcome {
+        let all = self.arguments.iter().map(String::as_str).chain(arguments.iter().copied());
+        self.fixture.run(&all.collect::<Vec<_>>())
+    }
+
     /// `blackstart patch …`, whatever is patched, off a terminal.
     pub fn patches(&self, arguments: &[&str]) -> Outcome {
         self.fixture.run(&self.any(arguments))
@@ -165,6 +171,14 @@ impl Site {
         }
         self.ask(Method::PUT, "/v1/jobs", Some(&body));
         self.until_rolled_out(job["ID"].as_str().unwrap());
+    }
+
+    /// Has Nomad forget what has ended; that takes it a moment.
+    pub fn collect_garbage(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let request = reqwest::Client::new().put(format!("{}/v1/system/gc", self.address)).send();
+        assert!(runtime.block_on(request).unwrap().status().is_success());
+        std::thread::sleep(Duration::from_millis(200));
     }
 
     /// Waits until the server has closed the newest version's deployment with success.

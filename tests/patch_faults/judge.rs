@@ -7,7 +7,8 @@ use blackstart::http::Memory;
 use blackstart::journal::Body;
 use serde_json::Value;
 
-use crate::bench::{Outcome, get};
+use crate::bench::Outcome;
+use crate::patching::get;
 use crate::scenarios::{OLD, Scenario};
 
 /// One job as the server has it.
@@ -123,15 +124,11 @@ pub fn judge(scenario: &Scenario, outcome: &Outcome) -> (Class, String) {
     if !scenario.images.iter().any(|(id, tag)| tried(id, tag)) {
         return (Class::Untouched, String::new());
     }
-    // What was changed, or may be, is named; the one that it ended with in the last words.
+    // What was changed, or may be, is named in the last words.
     for (id, tag) in &scenario.images {
-        if tried(id, tag) && !text.contains(id) {
-            return (Class::HalfSaid, format!("'{id}' was changed, and isn't named"));
+        if tried(id, tag) && !outcome.finished.summary.contains(id) {
+            return (Class::HalfSaid, format!("'{id}' was changed, and the last words don't name it"));
         }
-    }
-    let last = scenario.images.iter().rfind(|(id, tag)| tried(id, tag)).map_or("", |(id, _)| *id);
-    if scenario.images.len() == 1 && !outcome.finished.summary.contains(&format!("'{last}'")) {
-        return (Class::HalfSaid, format!("'{last}' was changed, and the last words don't name it"));
     }
     // Up to the one that failed all have theirs; that one is as before, and so is what depends on it.
     let done = scenario.images.iter().take_while(|(id, tag)| has_it(id, tag)).count();

@@ -51,11 +51,11 @@ pub fn all() -> Vec<Scenario> {
         one("a healthy image", "git-new", true, Class::Done),
         one("an image that can't be pulled, auto_revert", "git-bad", true, Class::Reverted),
         one("an image that crashes, auto_revert", "git-badbad00", true, Class::Reverted),
-        one("an image that can't be pulled, no auto_revert", "git-bad", false, Class::Unfinished),
+        one("an image that can't be pulled, no auto_revert", "git-bad", false, Class::Reverted),
         two("two dependent jobs", "git-new", Class::Done),
         two("two dependent jobs, the second image bad", "git-bad", Class::Reverted),
         edited("an edit while the person decides", Edit::AtTheQuestion, Class::Done),
-        edited("an edit right before the registration", Edit::BeforeTheRegistration, Class::Untouched),
+        edited("an edit right before the registration", Edit::BeforeTheRegistration, Class::Done),
     ]
 }
 

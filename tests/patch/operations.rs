@@ -1,0 +1,107 @@
+//! What a night shift does to whole services: six at once, beside the stock client, without a place, forgotten.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::common;
+use crate::site::Site;
+
+const SERVICES: [&str; 6] = [
+    "job_creation",
+    "job_configuration",
+    "job_execution",
+    "job_publication",
+    "monitor",
+    "worker_pool_management",
+];
+const JOB: &str = "job_creation";
+
+/// It runs, and its one allocation is healthy.
+fn is_up(site: &Site, id: &str) -> bool {
+    let job = site.job(id);
+    let running = site.running(id);
+    let own: Vec<&Value> = running.iter().filter(|one| one["JobVersion"] == job["Version"]).collect();
+    own.len() == 1 && own[0]["ClientStatus"] == "running" && own[0]["DeploymentStatus"]["Healthy"] == true
+}
+
+pub fn six_services_are_patched(site: &Site) {
+    for name in SERVICES {
+        site.start(name);
+    }
+    let arguments: Vec<String> = SERVICES.iter().map(|name| format!("{name}=git-new")).collect();
+    let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    arguments.push("--yes");
+    site.patch(&arguments).code(0).says("6 jobs changed and healthy");
+    for name in SERVICES {
+        assert_eq!(site.images(name), [format!("{name}/{name}={name}:git-new")]);
+        assert_eq!(site.version(name), 1);
+        assert!(is_up(site, name), "{name}");
+    }
+}
+
+pub fn the_stock_client_is_not_overwritten(site: &Site) {
+    let stock = std::env::var("NOMAD_BIN").ok().map(Into::into).or_else(|| common::program("nomad"));
+    let Some(stock) = stock else {
+        println!("skipped: there is no nomad");
+        return;
+    };
+    site.start(JOB);
+    let (_, source) = Site::reference(JOB);
+    let file = site.fixture.path("edited.nomad.hcl");
+    std::fs::write(&file, source.replacen("env {\n", "env {\n        COLOUR = \"teal\"\n", 1)).unwrap();
+    let mut terminal = site.terminal(&[&format!("{JOB}=git-new")]);
+    terminal.until("Approve?");
+    let edit = Command::new(stock)
+        .args(["job", "run", "-detach"])
+        .arg(&file)
+        .env_clear()
+        .env("NOMAD_ADDR", &site.address)
+        .output()
+        .unwrap();
+    assert!(edit.status.success(), "{}", String::from_utf8_lossy(&edit.stderr));
+    terminal.answers("y");
+    let shown = terminal.until("Approve?");
+    assert!(shown.contains("somebody else changed it meanwhile") && shown.contains("COLOUR"), "{shown}");
+    assert_eq!(site.version(JOB), 1, "it was overwritten without a question");
+    terminal.answers("y");
+    let (rest, code) = terminal.end();
+    assert_eq!(code, 0, "{rest}");
+    assert_eq!(site.images(JOB), ["job_creation/job_creation=job_creation:git-new"]);
+    assert_eq!(site.environment(JOB)["COLOUR"], "teal");
+}
+
+pub fn what_has_no_place_gets_one(site: &Site) {
+    let (mut job, _) = Site::reference(JOB);
+    job["TaskGroups"][0]["Tasks"][0]["Resources"]["MemoryMB"] = json!(900_000);
+    site.register(&job);
+    common::wait_until("the wait for a place", || {
+        let evaluations = site.get(&format!("/v1/job/{JOB}/evaluations"));
+        evaluations.as_array().unwrap().iter().any(|one| one["Status"] == "blocked")
+    });
+    assert_eq!(site.running(JOB), [] as [Value; 0]);
+    // What doesn't help is refused before anything is done.
+    let refused = site.patches(&["resources", JOB, "memory=800000", "--yes"]).code(3);
+    refused.says("no place").says("memory");
+    assert_eq!(site.version(JOB), 0);
+    site.patches(&["resources", JOB, "memory=64", "--yes"]).code(0).says("1 job changed and healthy");
+    assert!(is_up(site, JOB), "{:#?}", site.running(JOB));
+    assert_eq!(site.images(JOB), [format!("{JOB}/{JOB}={JOB}:git-5d20c8f1")]);
+}
+
+pub fn a_forgotten_one_comes_back(site: &Site) {
+    site.start(JOB);
+    site.stop(JOB);
+    common::wait_until("the stop", || site.job(JOB)["Status"] == "dead");
+    let known = || {
+        let jobs = site.get("/v1/jobs");
+        jobs.as_array().unwrap().iter().any(|one| one["ID"] == JOB)
+    };
+    common::wait_until("Nomad has forgotten it", || {
+        site.collect_garbage();
+        !known()
+    });
+    site.run(&["service", "start", JOB, "--yes"]).code(0);
+    assert!(known() && is_up(site, JOB), "{:#?}", site.running(JOB));
+    assert_eq!(site.images(JOB), [format!("{JOB}/{JOB}={JOB}:git-5d20c8f1")]);
+}
