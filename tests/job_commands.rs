@@ -203,6 +203,14 @@ fn validate_tells_every_error_of_every_file() {
 }
 
 #[test]
+fn a_job_whose_file_is_broken_is_not_missing() {
+    let folder = Folder::new();
+    folder.write("db.nomad.hcl", "job \"db\" {\n  priority = \n}\n");
+    folder.write("web.nomad.hcl", job("web", "  meta {\n    depends_on = \"db\"\n  }\n"));
+    folder.run(&["validate", "."]).code(1).never_says("no file holds");
+}
+
+#[test]
 fn validate_says_so_where_all_is_right() {
     let folder = Folder::new();
     folder.write("a.nomad.hcl", job("a", ""));

@@ -16,5 +16,3 @@ mod health;
 mod image;
 #[path = "nomad/support.rs"]
 mod support;
-#[path = "nomad/surely.rs"]
-mod surely;

@@ -207,8 +207,9 @@ service "worker/main" {
     assert_eq!((site.version("web"), site.version("worker")), (0, 0));
     assert!(journaled(&site, "run_started").is_empty());
     let out = site.patches(&["apply", file, "--yes", "--json"]).code(0);
-    let last: Value = serde_json::from_str(out.stdout.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["event"]["type"], &last["event"]["ending"]), (&json!("finished"), &json!("done")));
+    let mut told = out.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let finished = told.find(|event| event["event"]["type"] == "finished").unwrap();
+    assert_eq!(finished["event"]["ending"], "done");
     let web = site.job("web");
     assert_eq!(image(&site, "web"), format!("{REPOSITORY}/web:git-2"));
     assert_eq!(web["TaskGroups"][0]["Count"], 2);

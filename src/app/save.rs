@@ -19,6 +19,8 @@ use crate::step::{Only, ServiceChange, Wanted};
 pub struct Saving {
     /// None where there is nothing to write.
     pub wanted: Option<Wanted>,
+    /// What the files have, and nobody committed.
+    pub written: Vec<String>,
     pub left: Vec<String>,
 }
 
@@ -59,8 +61,8 @@ pub async fn to_save(
                 continue;
             }
             // The work tree has it: without a commit there is nothing to write.
-            Why::NotCommitted { .. } | Why::NotPushed { .. } | Why::Git { .. } if !commit => {
-                saving.left.push(format!("{} {}: {}", change.job, change.path, why.words()));
+            why if why.in_file() && !commit => {
+                saving.written.push(format!("{} {}: {}", change.job, change.path, why.words()));
                 continue;
             }
             _ => {}
@@ -175,10 +177,10 @@ pub async fn drop_patches(opened: &Opened, services: &[String]) -> Result<Vec<St
 }
 
 impl Saving {
-    /// Where there is nothing to write: fine if nothing is left either.
-    pub fn or_refused(self) -> Result<(Option<Wanted>, Vec<String>), Failure> {
+    /// Refused where something is to be written and nothing can be.
+    pub fn or_refused(self) -> Result<Self, Failure> {
         if self.wanted.is_some() || self.left.is_empty() {
-            return Ok((self.wanted, self.left));
+            return Ok(self);
         }
         let message = format!("nothing can be written:\n  {}", self.left.join("\n  "));
         Err(Failure::new(Code::Refused, message))

@@ -287,3 +287,13 @@ fn no_file_outside_the_root_is_read() {
     assert_eq!(value("jsonencode(fileset(\".\", \"*.txt\"))").unwrap(), "[\"in.txt\"]");
     assert_eq!(value("jsonencode(fileset(\".\", \"../*.txt\"))").unwrap(), "[]");
 }
+
+#[test]
+fn a_long_chain_of_locals_is_walked_once() {
+    let mut text = String::from("locals {\n l0 = 1\n");
+    for i in 1..20_000 {
+        text.push_str(&format!(" l{i} = local.l{}\n", i - 1));
+    }
+    text.push_str("}\njob \"j\" {\n meta {\n a = local.l19999\n }\n}\n");
+    assert_eq!(read(&text).unwrap().json["Meta"]["a"], "1");
+}

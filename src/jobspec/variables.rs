@@ -1,6 +1,6 @@
 //! Variables and locals: declared in the file, set from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::{Diagnostic, Diagnostics, Source, Span, text};
@@ -355,42 +355,45 @@ pub fn locals(body: &Body, mut names: Names, errors: &mut Diagnostics) -> Names 
         exprs
             .extend(block.body.attributes().map(|attribute| (attribute.name.text.as_str(), &attribute.expr)));
     }
-    let needs: BTreeMap<&str, Vec<String>> = exprs
-        .iter()
-        .map(|(name, expr)| {
-            let references = expr.references().into_iter();
-            let local = references.filter(|reference| reference.root.text == "local");
-            (*name, local.filter_map(|reference| reference.path.first().map(|p| p.text.clone())).collect())
-        })
-        .collect();
-    while !exprs.is_empty() {
-        let ready: Vec<&str> = exprs
-            .keys()
-            .copied()
-            .filter(|name| needs[name].iter().all(|need| !exprs.contains_key(need.as_str())))
+    // How many others each still waits for, and who waits for it: a chain of thousands is walked once.
+    let mut waits: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut dependents: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, expr) in &exprs {
+        let references = expr.references();
+        let local = references.iter().filter(|reference| reference.root.text == "local");
+        let needs: BTreeSet<&str> = local
+            .filter_map(|reference| exprs.get_key_value(reference.path.first()?.text.as_str()))
+            .map(|(need, _)| *need)
             .collect();
-        if ready.is_empty() {
-            let all: Vec<&str> = exprs.keys().copied().collect();
-            for expr in exprs.values().take(1) {
-                let error = format!("these locals need one another: {}", text::list(&all));
-                errors.push(Diagnostic::error(error).at(&expr.span));
-            }
-            return names;
+        waits.insert(name, needs.len());
+        for need in needs {
+            dependents.entry(need).or_default().push(name);
         }
-        let mut done = Vec::new();
-        for name in ready {
-            let Some(expr) = exprs.remove(name) else { continue };
-            match expr.eval(&Context::new(&names)) {
-                Ok(value) => done.push((name.to_owned(), value)),
-                Err(error) => {
-                    done.push((name.to_owned(), Value::Unknown));
-                    errors.push(error);
+    }
+    let mut ready: Vec<&str> =
+        waits.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+    while let Some(name) = ready.pop() {
+        waits.remove(name);
+        let value = exprs[name].eval(&Context::new(&names)).unwrap_or_else(|error| {
+            errors.push(error);
+            Value::Unknown
+        });
+        if let Value::Object(locals) = &mut names.locals {
+            locals.insert(name.to_owned(), value);
+        }
+        for dependent in dependents.remove(name).unwrap_or_default() {
+            if let Some(count) = waits.get_mut(dependent) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.push(dependent);
                 }
             }
         }
-        if let Value::Object(locals) = &mut names.locals {
-            locals.extend(done);
-        }
+    }
+    if let Some(first) = waits.keys().next() {
+        let all: Vec<&str> = waits.keys().copied().collect();
+        let error = format!("these locals need one another: {}", text::list(&all));
+        errors.push(Diagnostic::error(error).at(&exprs[first].span));
     }
     names
 }

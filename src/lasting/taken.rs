@@ -1,7 +1,7 @@
 //! Which values of a running job its file doesn't have.
 //!
-//! Judged by the server: of all values at which the two differ, those are taken without which its plan
-//! would still show a difference. What a file leaves out and the server fills in stays left out.
+//! Judged by the server: of all values at which the two differ, those are taken that take a difference out
+//! of its plan. What a file leaves out and the server fills in, or has elsewhere, stays as it is.
 
 use std::collections::BTreeMap;
 
@@ -21,48 +21,36 @@ pub struct Taken {
 
 /// Compares a job as its file has it with the one that runs.
 pub async fn taken(client: &Client, written: &Value, running: &Value) -> Result<Taken, NomadError> {
-    let all = |job: &Value| -> BTreeMap<String, (Path, Value)> {
-        Path::every(job).into_iter().map(|(path, value)| (path.to_string(), (path, value.clone()))).collect()
-    };
     let (file, live) = (all(written), all(running));
-    let mut sure = Vec::new();
-    let mut perhaps = Vec::new();
+    let mut candidates: Vec<(&Path, Value)> = Vec::new();
     for (name, (path, value)) in &file {
         match live.get(name) {
             Some((_, now)) if now == value => {}
-            Some((_, now)) => sure.push((path.clone(), now.clone())),
-            // A name that was taken out of a map; of a field the server always has one.
-            None => sure.push((path.clone(), path.get(running).cloned().unwrap_or_default())),
+            Some((_, now)) => candidates.push((path, now.clone())),
+            // A name that was taken out of a map; of a field the server always has a value.
+            None => candidates.push((path, path.get(running).cloned().unwrap_or_default())),
         }
     }
     for (name, (path, value)) in &live {
         if !file.contains_key(name) {
-            perhaps.push((path.clone(), value.clone()));
+            candidates.push((path, value.clone()));
         }
     }
     let mut job = written.clone();
     let mut found = Taken::default();
-    for (path, value) in sure {
-        if path.set(&mut job, &value).is_ok() {
-            found.values.push((path, value));
-        }
-    }
     let mut open = client.plan(&job).await?;
-    for (path, value) in perhaps {
+    for (path, value) in candidates {
         if is_unchanged(&open.diff) {
             break;
         }
-        if !is_named(&path, &open.diff) {
-            continue;
-        }
         let mut tried = job.clone();
-        if path.set(&mut tried, &value).is_err() {
+        if !is_named(path, running, &open.diff) || path.set(&mut tried, &value).is_err() {
             continue;
         }
         let now = client.plan(&tried).await?;
         if diff_lines(&now.diff).len() < diff_lines(&open.diff).len() {
             (job, open) = (tried, now);
-            found.values.push((path, value));
+            found.values.push((path.clone(), value));
         }
     }
     if !is_unchanged(&open.diff) {
@@ -75,17 +63,30 @@ pub async fn taken(client: &Client, written: &Value, running: &Value) -> Result<
     Ok(found)
 }
 
-/// Whether the diff has a field that could be this value's: the server's names are those of its structs,
-/// in which a path's words are run together.
-fn is_named(path: &Path, diff: &Value) -> bool {
+/// Every value of a job by its path; a list counts as one.
+fn all(job: &Value) -> BTreeMap<String, (Path, Value)> {
+    let mut all = BTreeMap::new();
+    for (path, value) in Path::every(job) {
+        let name = path.to_string();
+        let list = name.strip_suffix(']').and_then(|name| name.rsplit_once('['));
+        let list = list.filter(|(_, at)| at.bytes().all(|b| b.is_ascii_digit()));
+        let whole: Option<Path> = list.and_then(|(list, _)| list.parse().ok());
+        match whole.and_then(|list| Some((list.get(job)?.clone(), list))) {
+            Some((items, list)) => all.insert(list.to_string(), (list, items)),
+            None => all.insert(name, (path, value.clone())),
+        };
+    }
+    all
+}
+
+/// Whether the diff has a field that could be this value's: the server names fields as its structs do.
+fn is_named(path: &Path, job: &Value, diff: &Value) -> bool {
     let plain = |text: &str| -> String {
         text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };
-    let path = plain(&path.to_string());
+    let names = plain(&format!("{path} {}", path.pointer(job).unwrap_or_default()));
     diff_lines(diff).iter().filter_map(|line| line.field.as_deref()).any(|field| {
-        let last = field.rsplit(['.', '[']).next().unwrap_or(field);
-        let last = plain(last);
-        let last = last.strip_suffix("mb").unwrap_or(&last);
-        !last.is_empty() && path.contains(last)
+        let last = plain(field.rsplit(['.', '[']).next().unwrap_or(field));
+        !last.is_empty() && names.contains(&last)
     })
 }

@@ -272,9 +272,9 @@ impl WriteBack {
         lines
     }
 
-    /// What else reads the places, a line each.
-    pub fn others(&self) -> impl Iterator<Item = &str> {
-        self.others.iter().map(|(_, line)| line.as_str())
+    /// What else reads the places, a line each; whether it is another job.
+    pub fn others(&self) -> impl Iterator<Item = (bool, &str)> {
+        self.others.iter().map(|(other, line)| (*other, line.as_str()))
     }
 
     /// Why values of a job won't last.
@@ -464,9 +464,29 @@ fn says_the_same(written: &Value, running: &Value) -> bool {
     let said = Path::every(written);
     let free = |path: &str| [".env", ".config", "meta"].iter().any(|map| path.contains(map));
     let known: BTreeSet<String> = said.iter().map(|(path, _)| path.to_string()).collect();
-    said.iter().all(|(path, value)| path.get(running).is_some_and(|now| now == *value))
+    let is_so = |path: &Path, value: &Value| {
+        path.get(running).is_some_and(|now| now == value) || is_inherited(path, value, written, running)
+    };
+    said.iter().all(|(path, value)| is_so(path, value))
         && Path::every(running).iter().all(|(path, value)| {
             let path = path.to_string();
             !free(&path) || known.contains(&path) || value.as_object().is_some_and(serde_json::Map::is_empty)
         })
+}
+
+/// A job's `update` is that of its groups, and the server keeps it there only.
+fn is_inherited(path: &Path, value: &Value, written: &Value, running: &Value) -> bool {
+    let path = path.to_string();
+    if !path.starts_with("update.") {
+        return false;
+    }
+    let groups = running["TaskGroups"].as_array().into_iter().flatten();
+    groups.filter_map(|group| group["Name"].as_str()).all(|group| {
+        let own: Option<Path> = Path::to(Some(group), None).to_string().parse().ok();
+        let Some(own) = own.zip(path.parse().ok()).map(|(group, rest): (Path, Path)| group.join(&rest))
+        else {
+            return false;
+        };
+        own.get(written).is_some_and(|own| !own.is_null()) || own.get(running) == Some(value)
+    })
 }

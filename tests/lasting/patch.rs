@@ -26,7 +26,7 @@ fn a_literal_is_written_once_it_is_healthy() {
 
     let out = site.patch(&["image", "api=hot"]).code(0);
     // Shown before the approval, with its place.
-    let shown = out.place("jobs/api.nomad.hcl:12: image = \"registry.example.com/api:1\" # what it runs");
+    let shown = out.place("jobs/api.nomad.hcl:14: image = \"registry.example.com/api:1\" # what it runs");
     assert!(shown < out.place("Approved by") && out.place("healthy") < out.place("written to"), "{out}");
     assert_eq!(site.image("api"), "registry.example.com/api:hot");
     let (old, new) = (
@@ -181,7 +181,7 @@ fn what_no_edit_can_write_is_said_and_done_live() {
     site.start().code(0);
     let out = site.patch(&["image", "api=registry.example.com/api:hot"]).code(0);
     assert!(out.place("this won't last: ") < out.place("Approved by"), "{out}");
-    out.says("jobs/api.nomad.hcl:12:").says("unsaved patch: api group.api.task.api.config.image");
+    out.says("jobs/api.nomad.hcl:14:").says("unsaved patch: api group.api.task.api.config.image");
     assert_eq!(site.image("api"), "registry.example.com/api:hot");
     site.patch(&["save"]).code(3).says("which no edit can turn round");
 }
@@ -217,4 +217,21 @@ fn secrets_do_not_go_along_with_the_source() {
         assert_eq!(kept["Variables"], format!("web_tag = \"{tag}\"\n"), "{kept}");
         assert!(!kept.to_string().contains("pw1"), "{kept}");
     }
+}
+
+/// What comes from outside of all files can't be written to one.
+#[test]
+fn a_value_of_the_environment_stays_there() {
+    let site = Site::new();
+    site.fixture.replace(
+        "blackstart.hcl",
+        "  simulated = true\n",
+        "  simulated = true\n  inherit   = [\"NOMAD_VAR_*\"]\n",
+    );
+    site.fixture.set("NOMAD_VAR_worker_tag", "7");
+    site.start().code(0);
+    assert_eq!(site.image("worker"), "registry.example.com/worker:7");
+    let out = site.patch(&["image", "worker=hot"]).code(0);
+    out.says("this won't last").says("NOMAD_VAR_worker_tag").says("unsaved patch: worker");
+    assert_eq!(site.image("worker"), "registry.example.com/worker:hot");
 }

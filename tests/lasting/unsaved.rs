@@ -39,7 +39,7 @@ fn a_live_patch_holds_start_and_stop_until_it_is_saved() {
     assert_eq!(versions(), before);
 
     site.patch(&["save", "apo"]).code(1).says("did you mean 'api'?");
-    site.run(&["patch", "save"]).code(4).says("jobs/api.nomad.hcl:12").says("--approve");
+    site.run(&["patch", "save"]).code(4).says("jobs/api.nomad.hcl:14").says("--approve");
     site.patch(&["save", "api"]).code(0).says("written to jobs/api.nomad.hcl");
     assert!(site.fixture.read(API).contains("/api:hot\""));
     assert_eq!(versions(), before, "what runs was left alone");
@@ -133,6 +133,8 @@ fn drift_is_taken_into_the_files() {
         task["Env"]["COLOUR"] = "green".into();
         task["Env"]["SHAPE"] = "round".into();
         task["Resources"]["CPU"] = 300.into();
+        task["Config"]["args"] = json!(["-v", "-x"]);
+        job["Priority"] = 60.into();
     });
     site.image_by_hand("web", "registry.example.com/web:hot");
     site.stop().code(3);
@@ -146,12 +148,14 @@ fn drift_is_taken_into_the_files() {
         ("COLOUR = \"green\"", true),
         ("SHAPE", true),
         ("cpu = 300", true),
+        ("args = [\"-v\", \"-x\"]", true),
+        ("priority = 60", true),
         ("memory", false),
         ("# The api service.", true),
     ] {
         assert_eq!(now.contains(text), there, "{text:?} in\n{now}");
     }
-    assert!(now.lines().count() <= api.lines().count() + 8, "{now}");
+    assert!(now.lines().count() <= api.lines().count() + 12, "{now}");
     assert!(site.fixture.read("vars/shared.nomadvars.hcl").contains("web_tag = \"hot\""));
     site.run(&["drift"]).code(0);
     site.stop().code(0);
@@ -164,8 +168,8 @@ fn drift_that_no_edit_can_take_is_named() {
     site.start().code(0);
     site.image_by_hand("api", "registry.example.com/api:hot");
     site.image_by_hand("worker", "registry.example.com/worker:hot");
-    let out = site.run(&["drift", "--save", "--yes"]);
-    assert_ne!(out.code, Some(0), "{out}");
-    assert!(out.text().contains("which no edit can turn round"), "{out}");
+    let out = site.run(&["drift", "--save", "--yes"]).code(2);
+    out.says("which no edit can turn round");
+    assert!(site.fixture.read("jobs/worker.nomad.hcl").contains("default = \"hot\""));
     site.stop().code(3);
 }

@@ -44,7 +44,7 @@ fn case(line: usize, text: &str) -> Case {
             group = http.to_owned() + &service(&check);
         }
         "tcheck" => {
-            group = http.to_owned();
+            group.push_str(http);
             task = service(&format!("port = \"http\"\ncheck {{\n{text}\n}}"));
         }
         other => panic!("line {line}: {other}"),

@@ -60,8 +60,9 @@ impl Real {
     fn put(&self, path: &str, body: &Json) -> Result<String, String> {
         let url = format!("{}{path}", self.agent.address);
         self.runtime.block_on(async {
+            let request = self.client.put(url).body(body.to_string()).timeout(Duration::from_secs(20));
             // Some mutants make the agent's handler panic, and then nothing comes back.
-            let Ok(answer) = self.client.put(url).body(body.to_string()).send().await else {
+            let Ok(answer) = request.send().await else {
                 return Err(CRASHED.to_owned());
             };
             let good = answer.status().is_success();

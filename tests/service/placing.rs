@@ -17,17 +17,11 @@ fn offered(text: &str) -> Vec<String> {
     command.split(" -e ").next().unwrap().split_whitespace().map(str::to_owned).collect()
 }
 
-/// Sets what is offered, as the person would.
+/// Does what is offered, as the person would.
 fn take_offer(site: &Site, words: &[String]) {
-    assert_eq!(&words[..2], ["patch", "resources"]);
-    let id = words[2].split('/').next().unwrap();
-    let mut job = site.job(id);
-    for value in &words[3..] {
-        let (name, value) = value.split_once('=').unwrap();
-        let key = if name == "cpu" { "CPU" } else { "MemoryMB" };
-        job["TaskGroups"][0]["Tasks"][0]["Resources"][key] = value.parse::<u64>().unwrap().into();
-    }
-    site.register(&job);
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.extend(["--live-only", "--yes"]);
+    site.run(&words).code(0).says("1 job changed and healthy");
 }
 
 pub fn what_has_no_place_has_one_with_what_is_offered(site: &Site) {

@@ -164,8 +164,13 @@ fn circular(jobs: &[Waiting], cycle: &Cycle) -> Diagnostic {
 
 fn unknown(jobs: &[Waiting], problems: &mut Diagnostics) {
     let known: BTreeSet<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
+    // A file with errors may hold it: those are told.
+    let broken: Vec<Arc<Source>> =
+        problems.0.iter().filter_map(|problem| Some(Arc::clone(&problem.span.as_ref()?.source))).collect();
+    let begun = |name: &str| broken.iter().any(|source| source.text.contains(&format!("job \"{name}\"")));
     for job in jobs {
-        for name in job.depends_on.iter().filter(|name| !known.contains(name.as_str())) {
+        let missing = |name: &&String| !known.contains(name.as_str()) && !begun(name);
+        for name in job.depends_on.iter().filter(missing) {
             let message = format!("'{}' depends on '{name}', and no file holds such a job", job.id);
             let warning = Diagnostic::warning(message);
             let others = known.iter().copied().filter(|other| *other != job.id);

@@ -36,7 +36,14 @@ pub async fn run(args: &Drift, global: &Global, ui: &Ui) -> Result<Code, Failure
         };
         let named =
             Global { environment: args.positional.clone().or(global.environment.clone()), ..global.clone() };
-        return write(&args.write, &named, ui, "drift --save", saving).await;
+        let code = write(&args.write, &named, ui, "drift --save", saving).await?;
+        if code != Code::Done {
+            return Ok(code);
+        }
+        // What had no place is drift still.
+        let opened = open_to_look(&named.options(None, ui)?)?;
+        let left = app::drift(&opened).await?.unsaved().count();
+        return Ok(if left == 0 { Code::Done } else { Code::Changes });
     }
     let Write { commit, shared, yes, approve } = &args.write;
     if *commit || *shared || *yes || approve.is_some() {

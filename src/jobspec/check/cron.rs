@@ -106,16 +106,12 @@ impl Field {
             return Ok(false);
         }
         // The library knows numbers from 0 to 59, with one leading zero at most, and years.
-        let known = step.len() <= 2 || self.is_year(step);
-        let number = step.parse::<u32>().ok().filter(|number| known && (*number <= 59 || self.is_year(step)));
+        let known = step.len() <= 2 || is_year(step);
+        let number = step.parse::<u32>().ok().filter(|number| known && (*number <= 59 || is_year(step)));
         match number {
             Some(number) if (1..=self.most).contains(&number) => Ok(true),
             _ => Err(format!("a step of {step} doesn't fit {} (1 to {})", self.name, self.most)),
         }
-    }
-
-    fn is_year(&self, text: &str) -> bool {
-        text.len() == 4 && text.parse::<u32>().is_ok_and(|year| (YEAR.least..=YEAR.most).contains(&year))
     }
 
     fn is_value(&self, text: &str) -> bool {
@@ -143,4 +139,8 @@ impl Field {
             _ => false,
         }
     }
+}
+
+fn is_year(text: &str) -> bool {
+    text.len() == 4 && text.parse::<u32>().is_ok_and(|year| (YEAR.least..=YEAR.most).contains(&year))
 }

@@ -41,9 +41,8 @@ impl<'a> Layers<'a> {
     }
 
     fn refuse(&self, name: &str, message: impl AsRef<str>, help: &str, found: &mut Found) {
-        match self.layer(name).or(self.group).or(self.job) {
-            Some(layer) => found.refuse(&layer, if layer.has(name) { name } else { "" }, message, help),
-            None => {}
+        if let Some(layer) = self.layer(name).or(self.group).or(self.job) {
+            found.refuse(&layer, if layer.has(name) { name } else { "" }, message, help);
         }
     }
 }

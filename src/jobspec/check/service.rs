@@ -126,8 +126,8 @@ fn inner(group: &Group, task: &Node, service: &Service, found: &mut Found) {
         found.refuse(service.node, "Connect", message, "move the service into the group");
     }
     common(group, service, found);
-    let numeric = service.port.parse::<i64>().is_ok();
-    if !service.port.is_empty() && !(mode == "driver" && numeric) {
+    let by_number = mode == "driver" && service.port.parse::<i64>().is_ok();
+    if !service.port.is_empty() && !by_number {
         declared(group, task, service, service.port, service.node, "PortLabel", found);
     }
     let mut names = BTreeSet::new();

@@ -1,6 +1,6 @@
 //! A task.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::constraint::{affinities, constraints};
 use super::found::{Found, time};
@@ -156,7 +156,7 @@ fn wrong_checksum(text: &str) -> Option<String> {
 }
 
 fn actions(node: &Node, found: &mut Found) {
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for action in node.items("Actions") {
         let name = action.text("Name");
         if action.text("Command").is_empty() {
@@ -168,7 +168,7 @@ fn actions(node: &Node, found: &mut Found) {
             let message = format!("{name:?} can't name an action");
             found.refuse(&action, "Name", message, "1 to 128 characters without blanks");
         }
-        if seen.insert(name, ()).is_some() {
+        if !seen.insert(name) {
             let message = format!("there are two actions `{name}`");
             found.refuse(&action, "Name", message, "give one of them another name");
         }
@@ -188,10 +188,10 @@ fn vault_and_secrets(node: &Node, found: &mut Found) {
             found.refuse(vault, "ChangeSignal", "`vault` is to send a signal and names none", help);
         }
     }
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for secret in node.items("Secrets") {
         let (name, provider) = (secret.text("Name"), secret.text("Provider"));
-        if seen.insert(name, ()).is_some() {
+        if !seen.insert(name) {
             let message = format!("there are two secrets `{name}`");
             found.refuse(&secret, "Name", message, "give one of them another name");
         }

@@ -1,16 +1,16 @@
 //! The templates of a task.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::found::{Found, time};
 use super::names::escapes;
 use super::node::Node;
 
 pub fn templates(task: &Node, found: &mut Found) {
-    let mut seen: BTreeMap<&str, ()> = BTreeMap::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for template in task.items("Templates") {
         let target = template.text("DestPath");
-        if seen.insert(target, ()).is_some() {
+        if !seen.insert(target) {
             let message = format!("two templates are written to {target:?}");
             found.refuse(&template, "DestPath", message, "give one of them another destination");
         }

@@ -42,7 +42,8 @@ pub(super) async fn preview(environment: &Arc<Environment>, wanted: &Wanted) -> 
     };
     let breach = lasting.breach().or_else(|| {
         let help = "change what can be changed, or write it by hand".to_owned();
-        (!lost.is_empty()).then(|| Breach { message: lost.join("; "), help: Some(help) })
+        (!lost.is_empty() && !lasting.changes())
+            .then(|| Breach { message: lost.join("; "), help: Some(help) })
     });
     let decision = json!({ "lasting": lasting.decision() });
     Ok(Preview {

@@ -127,7 +127,10 @@ impl Lasting {
             lines.push(Line::plain(format!("this won't last: the job files can't be read: {why}")));
         }
         let others = self.back.iter().flat_map(WriteBack::others);
-        lines.extend(others.map(|other| Line::new(Mark::Offending, 0, text::one_line(other))));
+        lines.extend(others.map(|(another, line)| {
+            let mark = if another { Mark::Offending } else { Mark::Plain };
+            Line::new(mark, 0, text::one_line(line))
+        }));
         if let Some(Ok(commit)) = &self.commit {
             lines.push(Line::plain(commit.words()));
         }

@@ -1,7 +1,7 @@
 use clap::Args;
 
 use super::super::common::{ended, open_to_change, open_to_look};
-use crate::app::{self, Code, Failure, Opened, Request, Saving, Session};
+use crate::app::{self, Code, Failure, Opened, Request, Saving};
 use crate::base::text;
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
@@ -65,12 +65,16 @@ pub async fn write(
     let opened =
         if nobody { open_to_look(&options)? } else { open_to_change(&options, &request, ui, doing)? };
     let session = ui.session(&opened.who);
-    let (wanted, left) = saving(&opened).await?.or_refused()?;
-    say_left(&opened, &session, &left);
+    let Saving { wanted, written, left } = saving(&opened).await?.or_refused()?;
+    let teller = session.teller(&opened.clock, None, opened.settings.simulated);
+    for line in &left {
+        teller.warn(format!("this can't be written: {}", text::one_line(line)));
+    }
+    for line in &written {
+        teller.note(format!("{}; --commit commits it", text::one_line(line)));
+    }
     let Some(wanted) = wanted else {
-        session
-            .teller(&opened.clock, None, opened.settings.simulated)
-            .note("nothing to do: the files have it all");
+        teller.note("nothing to do: the files have it all");
         return Ok(Code::Done);
     };
     let chosen = app::patch_plan(&opened, &wanted, None)?;
@@ -88,11 +92,4 @@ pub async fn write(
     let code = ended(&finished, ui);
     // What could not be taken is still to be done by a person.
     Ok(if code == Code::Done && !left.is_empty() { Code::Changes } else { code })
-}
-
-fn say_left(opened: &Opened, session: &Session, left: &[String]) {
-    let teller = session.teller(&opened.clock, None, opened.settings.simulated);
-    for line in left {
-        teller.warn(format!("this can't be written: {}", text::one_line(line)));
-    }
 }
