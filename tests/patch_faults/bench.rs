@@ -35,12 +35,26 @@ pub struct Outcome {
     pub later: BTreeMap<String, Server>,
 }
 
+/// Which request fares badly, counted from 0, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Bad {
+    pub request: usize,
+    pub kind: FaultKind,
+    /// And every one after it.
+    pub from_then_on: bool,
+}
+
+impl Bad {
+    fn hits(self, number: usize) -> bool {
+        number == self.request || (self.from_then_on && number > self.request)
+    }
+}
+
 /// The world's door, which knows what came through it.
 struct Door {
     memory: Memory,
     world: World,
-    /// The request that fares badly, counted from 0, and how.
-    fault: Option<(usize, FaultKind)>,
+    fault: Option<Bad>,
     edit: Option<Edit>,
     seen: Mutex<Seen>,
 }
@@ -67,8 +81,8 @@ impl Transport for Door {
         if edit {
             self.somebody_edits("web").await;
         }
-        if let Some((_, kind)) = self.fault.filter(|(at, _)| *at == number) {
-            self.world.inject(Fault { path: bare, skip: 0, times: 1, kind });
+        if let Some(bad) = self.fault.filter(|bad| bad.hits(number)) {
+            self.world.inject(Fault { path: bare, skip: 0, times: 1, kind: bad.kind });
         }
         self.memory.send(request).await
     }
@@ -108,12 +122,7 @@ impl Approver for Person {
 }
 
 /// Runs a scenario's patch once.
-pub async fn run(
-    place: &Place,
-    scenario: &Scenario,
-    fault: Option<(usize, FaultKind)>,
-    seed: u64,
-) -> Outcome {
+pub async fn run(place: &Place, scenario: &Scenario, fault: Option<Bad>, seed: u64) -> Outcome {
     let clock = Clock::virtual_from(BEGIN.parse().unwrap());
     let (world, memory) = place.world(&clock, seed);
     let running = tokio::spawn(world.clone().run());

@@ -150,10 +150,13 @@ fn contradicted(
     tried: &dyn Fn(&str, &str) -> bool,
 ) -> Option<String> {
     let changed = scenario.images.iter().any(|(id, tag)| tried(id, tag));
-    let failed = outcome.journal.iter().rev().find_map(|body| match body {
-        Body::StepFailed { touched, .. } => Some(*touched),
+    // Of the last attempt: one whose outcome isn't known leaves its intent open.
+    let last = outcome.journal.iter().rev().find_map(|body| match body {
+        Body::StepFailed { touched, .. } => Some(Some(*touched)),
+        Body::StepIntended { .. } => Some(None),
         _ => None,
     });
+    let failed = last.flatten();
     let intended = outcome.journal.iter().any(|body| matches!(body, Body::StepIntended { .. }));
     match (changed, intended, failed) {
         (true, false, _) => Some("it was changed before any intent was journaled".into()),
