@@ -6,7 +6,7 @@
 //! BLACKSTART_FUZZ says how many; BLACKSTART_FUZZ_FIRST from which on, to come back to one: each number always
 //! stands for the same text over the same corpus (the repository's files, and the conformance corpus where it is).
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "this is a test")]
+#![expect(clippy::unwrap_used, reason = "this is a test")]
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

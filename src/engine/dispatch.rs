@@ -27,16 +27,19 @@ pub enum Request {
 }
 
 /// Asks the dispatcher to journal; returns when it is on the disk.
-pub(super) async fn append(dispatcher: &mpsc::Sender<Request>, body: Body) -> Result<(), JournalError> {
+pub(super) async fn append(
+    dispatcher: &mpsc::UnboundedSender<Request>,
+    body: Body,
+) -> Result<(), JournalError> {
     let gone = || JournalError::Store { path: String::new(), source: "the run has ended".into() };
     let (reply, done) = oneshot::channel();
-    dispatcher.send(Request::Append { body, reply }).await.map_err(|_| gone())?;
+    dispatcher.send(Request::Append { body, reply }).map_err(|_| gone())?;
     done.await.unwrap_or_else(|_| Err(gone()))
 }
 
 /// Runs the waves, each once those before it are done, until all are or one stops.
 pub(super) async fn waves(run: &Run, previews: BTreeMap<String, Preview>) -> Result<(), Stop> {
-    let (requests, mut inbox) = mpsc::channel::<Request>(64);
+    let (requests, mut inbox) = mpsc::unbounded_channel::<Request>();
     let shelf = wave::Shelf::new(previews);
     let mut running = FuturesUnordered::new();
     let mut started: Vec<String> = Vec::new();

@@ -14,7 +14,11 @@ use crate::journal::Body;
 use crate::plan::{Gate, OnDeadline, Wave};
 
 /// Waits for all gates of a wave, side by side.
-pub(super) async fn pass(run: &Run, wave: &Wave, requests: &mpsc::Sender<Request>) -> Result<(), Stop> {
+pub(super) async fn pass(
+    run: &Run,
+    wave: &Wave,
+    requests: &mpsc::UnboundedSender<Request>,
+) -> Result<(), Stop> {
     let open = wave.gates.iter().filter(|gate| !run.gate_passed(&wave.name, &gate.name));
     let waiting: Vec<Waiting<'_>> = open.map(|gate| Waiting { run, wave, gate, requests }).collect();
     try_join_all(waiting.iter().map(Waiting::pass)).await?;
@@ -31,7 +35,7 @@ struct Waiting<'a> {
     run: &'a Run,
     wave: &'a Wave,
     gate: &'a Gate,
-    requests: &'a mpsc::Sender<Request>,
+    requests: &'a mpsc::UnboundedSender<Request>,
 }
 
 impl Waiting<'_> {
@@ -115,7 +119,7 @@ impl Waiting<'_> {
             OnDeadline::Ask => {
                 let (reply, answer) = oneshot::channel();
                 let question = Question::Deadline { gate: gate.name.clone(), detail: text.clone() };
-                let asked = self.requests.send(Request::Ask { question, reply }).await;
+                let asked = self.requests.send(Request::Ask { question, reply });
                 let answer =
                     if asked.is_ok() { answer.await.unwrap_or(Answer::Nobody) } else { Answer::Nobody };
                 match answer {

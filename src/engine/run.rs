@@ -211,7 +211,7 @@ impl Run {
         self.find_step(name).unwrap_or_else(|| Arc::new(Missing(name.to_owned())))
     }
 
-    pub(super) fn context(&self, step: &str, dispatcher: Option<mpsc::Sender<Request>>) -> Context {
+    pub(super) fn context(&self, step: &str, dispatcher: Option<mpsc::UnboundedSender<Request>>) -> Context {
         let state = self.guarded();
         let earlier: Vec<_> =
             state.as_ref().and_then(|run| run.intents.get(step).cloned()).unwrap_or_default();

@@ -18,7 +18,7 @@ pub(super) async fn run_step(
     wave: &Wave,
     spec: &StepSpec,
     shelf: &Shelf,
-    requests: &mpsc::Sender<Request>,
+    requests: &mpsc::UnboundedSender<Request>,
 ) -> Result<(), Stop> {
     let began = run.clock.now();
     loop {
@@ -51,7 +51,7 @@ async fn attempt(
     wave: &Wave,
     spec: &StepSpec,
     shelf: &Shelf,
-    requests: &mpsc::Sender<Request>,
+    requests: &mpsc::UnboundedSender<Request>,
     began: Timestamp,
 ) -> Result<Result<(), StepError>, Stop> {
     let cx = run.context(&spec.name, Some(requests.clone()));

@@ -222,7 +222,7 @@ pub struct Context {
     pub guard: Option<Value>,
     /// 0 until the first Ctrl-C, then the number of them.
     pub interrupts: watch::Receiver<u32>,
-    pub(super) dispatcher: Option<mpsc::Sender<Request>>,
+    pub(super) dispatcher: Option<mpsc::UnboundedSender<Request>>,
 }
 
 impl Context {
@@ -236,26 +236,21 @@ impl Context {
         });
     }
 
-    /// Journals the child that does the work; returns once that is on the disk.
-    pub async fn child(&self, pid: u32, started: String) -> Result<(), StepError> {
-        self.append(Body::StepChild { step: self.step.clone(), attempt: self.attempt, pid, started })
-            .await
-            .map_err(|e| StepError::new("the journal could not be written", Touched::Unknown).because(e))
-    }
-
-    /// As [`Self::child`], from code that can't wait: the record is written as soon as the dispatcher gets to it.
-    pub fn child_soon(&self, pid: u32, started: String) {
-        let cx = self.clone();
-        tokio::spawn(async move {
-            let _ = cx.child(pid, started).await;
-        });
+    /// Journals the child that does the work, before anything that the step says after this. A record that
+    /// can't be written stops the run.
+    pub fn child(&self, pid: u32, started: String) {
+        let Some(dispatcher) = &self.dispatcher else { return };
+        let body = Body::StepChild { step: self.step.clone(), attempt: self.attempt, pid, started };
+        let (reply, _) = oneshot::channel();
+        // Once nobody receives any more, the run is over.
+        let _ = dispatcher.send(Request::Append { body, reply });
     }
 
     /// Asks the person.
     pub async fn ask(&self, question: super::Question) -> super::Answer {
         let Some(dispatcher) = &self.dispatcher else { return super::Answer::Nobody };
         let (reply, answer) = oneshot::channel();
-        if dispatcher.send(Request::Ask { question, reply }).await.is_err() {
+        if dispatcher.send(Request::Ask { question, reply }).is_err() {
             return super::Answer::Nobody;
         }
         answer.await.unwrap_or(super::Answer::Nobody)

@@ -119,7 +119,7 @@ pub(super) async fn run_wave(
     run: &Run,
     index: usize,
     shelf: &Shelf,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::UnboundedSender<Request>,
 ) -> (String, Result<(), Stop>) {
     let wave = &run.plan.waves[index];
     let result = Task { run, wave, shelf, requests }.run(index).await;
@@ -130,7 +130,7 @@ struct Task<'a> {
     run: &'a Run,
     wave: &'a Wave,
     shelf: &'a Shelf,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::UnboundedSender<Request>,
 }
 
 impl Task<'_> {

@@ -80,7 +80,7 @@ impl Step for Command {
         let limits = Limits { time: wanted.timeout, ..Limits::default() };
         let child = std::sync::Mutex::new(None);
         let started = |pid: u32, at: &str, interrupter: process::Interrupter| {
-            cx.child_soon(pid, at.to_owned());
+            cx.child(pid, at.to_owned());
             if let Ok(mut slot) = child.lock() {
                 *slot = Some(interrupter);
             }

@@ -295,7 +295,7 @@ fn lines(planned: &Planned, breach: Option<&crate::terraform::Breach>) -> Vec<Li
 fn told(cx: &Context, done: &std::sync::atomic::AtomicUsize, of: usize, progress: Progress) {
     use std::sync::atomic::Ordering::Relaxed;
     match progress {
-        Progress::Child { pid, started } => cx.child_soon(pid, started),
+        Progress::Child { pid, started } => cx.child(pid, started),
         Progress::ApplyStart { address, action } => {
             cx.progress(Some(address), format!("{action} …"), Some((done.load(Relaxed), of)));
         }

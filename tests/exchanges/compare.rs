@@ -209,7 +209,7 @@ fn words(job: &str, exchanges: &[Exchange]) -> BTreeSet<String> {
         errors.map(|one| without_numbers(one.body.as_str().unwrap_or_default())).collect();
     let deployments = exchanges.iter().filter(|one| call(job, one) == "GET /v1/deployment/ID");
     words.extend(
-        deployments.last().map(|one| without_numbers(one.body["StatusDescription"].as_str().unwrap())),
+        deployments.next_back().map(|one| without_numbers(one.body["StatusDescription"].as_str().unwrap())),
     );
     words
 }
