@@ -207,9 +207,9 @@ fn words(job: &str, exchanges: &[Exchange]) -> BTreeSet<String> {
     let errors = exchanges.iter().filter(|one| one.status >= 400 && one.status != 404);
     let mut words: BTreeSet<String> =
         errors.map(|one| without_numbers(one.body.as_str().unwrap_or_default())).collect();
-    let deployments = exchanges.iter().filter(|one| call(job, one) == "GET /v1/deployment/ID");
+    let mut deployments = exchanges.iter().filter(|one| call(job, one) == "GET /v1/deployment/ID");
     words.extend(
-        deployments.last().map(|one| without_numbers(one.body["StatusDescription"].as_str().unwrap())),
+        deployments.next_back().map(|one| without_numbers(one.body["StatusDescription"].as_str().unwrap())),
     );
     words
 }
