@@ -465,13 +465,20 @@ fn says_the_same(written: &Value, running: &Value) -> bool {
     let free = |path: &str| [".env", ".config", "meta"].iter().any(|map| path.contains(map));
     let known: BTreeSet<String> = said.iter().map(|(path, _)| path.to_string()).collect();
     let is_so = |path: &Path, value: &Value| {
-        path.get(running).is_some_and(|now| now == value) || is_inherited(path, value, written, running)
+        let now = path.get(running).filter(|now| !now.is_null());
+        now == Some(value) || is_silent(value, now) || is_inherited(path, value, written, running)
     };
     said.iter().all(|(path, value)| is_so(path, value))
         && Path::every(running).iter().all(|(path, value)| {
             let path = path.to_string();
             !free(&path) || known.contains(&path) || value.as_object().is_some_and(serde_json::Map::is_empty)
         })
+}
+
+/// Whether a file that has this value leaves it to the server what it is.
+fn is_silent(value: &Value, now: Option<&Value>) -> bool {
+    let empty = value.as_bool() == Some(false) || value.as_u64() == Some(0);
+    value.as_str() == Some("") || (now.is_none() && empty)
 }
 
 /// A job's `update` is that of its groups, and the server keeps it there only.

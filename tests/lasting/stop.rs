@@ -76,7 +76,7 @@ fn where_nomad_does_not_answer_a_stop_says_so() {
     site.fixture.replace("blackstart.hcl", "address   = sandbox.nomad", "address   = \"http://127.0.0.1:1\"");
     site.fixture.write(
         "plans/stop.hcl",
-        "plan \"stop\" {\n  operation = \"stop\"\n  wave \"w\" {\n    step \"exec\" \"x\" {\n      command = [\"true\"]\n    }\n  }\n}\n",
+        "plan \"stop\" {\n  operation = \"stop\"\n  wave \"w\" {\n    step \"exec\" \"x\" {\n      command = [\"sleep\", \"0.5\"]\n    }\n  }\n}\n",
     );
     site.stop().code(0).says("no job is kept: Nomad doesn't answer");
 }

@@ -23,6 +23,7 @@ use crate::engine::{
 use crate::event::{Line, Mark};
 use crate::jobspec::Change;
 use crate::journal::Intent;
+use crate::lasting::{Asked, WriteBack};
 use crate::nomad::{CLOSING, Client, Planned, Registered, canonical, is_unchanged, specification};
 use crate::step::build::Inputs;
 use crate::step::jobs::{PATIENCE, client, fingerprint, plan_lines, refused, watch};
@@ -207,7 +208,8 @@ impl Step for Patch {
         let jobs = serde_json::from_value::<Vec<Meant>>(intent.precondition["jobs"].clone());
         let Ok(jobs) = jobs else { return Ok(Reconciled::NotDone("looking at the jobs again".into())) };
         let client = client(&self.inputs.environment).await?;
-        let timeout = self.wanted(cx)?.timeout.unwrap_or(PATIENCE);
+        let wanted = self.wanted(cx)?;
+        let timeout = wanted.timeout.unwrap_or(PATIENCE);
         let mut missing = 0;
         for Meant { id, changes } in &jobs {
             let now = client.job(id).await.map_err(refused)?;
@@ -230,6 +232,13 @@ impl Step for Patch {
         if missing > 0 || jobs.is_empty() {
             return Ok(Reconciled::NotDone(format!("{} not changed yet", text::count(missing, "job"))));
         }
+        if wanted.only != Some(Only::Live) {
+            let asked: Vec<Asked> = jobs.iter().map(Meant::asked).collect();
+            let back = WriteBack::look(&self.inputs.environment, &asked);
+            if wanted.commit || back.is_ok_and(|back| back.has_edits()) {
+                return Ok(Reconciled::NotDone("what runs has it; the job files don't have it yet".into()));
+            }
+        }
         let summary = format!("{} changed and healthy", text::count(jobs.len(), "job"));
         let evidence = intent.precondition.clone();
         Ok(Reconciled::Done(Outcome { summary, evidence, output: Value::Null }))
@@ -241,6 +250,13 @@ impl Step for Patch {
 struct Meant {
     id: String,
     changes: Vec<Change>,
+}
+
+impl Meant {
+    fn asked(&self) -> Asked {
+        let value = |change: &Change| (change.path.clone(), change.new.clone());
+        Asked { job: self.id.clone(), values: self.changes.iter().map(value).collect() }
+    }
 }
 
 /// The jobs as they would be, and what the server says of each that would be another; of those that
