@@ -5,6 +5,7 @@
 //! ends, indentation and alignment. Does not: look whether the result still means what was wanted; read
 //! it again for that.
 
+mod change;
 mod encode;
 mod insert;
 mod json_insert;
@@ -14,24 +15,10 @@ mod remove;
 mod render;
 mod units;
 
+pub use change::Change;
 pub use insert::{add_attribute, add_block, add_member};
 pub use json_insert::add_json_member;
 pub use list::replace_elements;
 pub use literal::rewrite;
 pub use remove::{remove, remove_member};
 pub use render::{duration, is_json, is_name, json_text, text};
-
-use crate::base::Span;
-
-/// One range of bytes and what takes its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    pub span: Span,
-    pub new: String,
-}
-
-impl Change {
-    pub fn new(span: &Span, new: impl Into<String>) -> Self {
-        Self { span: span.clone(), new: new.into() }
-    }
-}
