@@ -251,20 +251,26 @@ fn a_digest_is_good_for_what_it_was_the_digest_of() {
     approve("start", &second).code(0).says("Approved by tester@");
     assert_eq!(fixture.core().len(), CORE);
 
-    // A job on the server, between the look and the yes.
+    // A job on the server, and one with its file, between the look and the yes.
     let file = "nomad-jobs/job_creation.nomad.hcl";
     fixture.replace(file, ":git-", ":git-9");
     let third = digest("start");
-    let patch = ["patch", "image", "monitor=git-other", "job_creation=git-other", "-e", "sandbox"];
-    let mut terminal = Terminal::new(&fixture, &patch);
+    let mut terminal = Terminal::new(&fixture, &["patch", "image", "monitor=git-other", "-e", "sandbox"]);
     terminal.until("type the environment's name");
     terminal.types("sandbox");
     let (text, code) = terminal.end();
     assert_eq!(code, 0, "{text}");
+    let mut job = fixture.nomad("/v1/job/job_creation").unwrap();
+    job["TaskGroups"][0]["Tasks"][0]["Env"]["BY_HAND"] = "1".into();
+    fixture.register(&job);
     let out = approve("start", &third).code(4).says("since then").never_says("Approved by");
     assert!(out.text().contains("job_creation") && out.text().contains("monitor"), "{out}");
-    let job = fixture.nomad("/v1/job/job_creation").unwrap();
-    assert!(job.to_string().contains("git-other"), "{job}");
+    let mut job = fixture.nomad("/v1/job/job_creation").unwrap();
+    assert!(job.to_string().contains("BY_HAND"), "{job}");
+    // As its file says again, so that a stop loses nothing.
+    fixture.replace(file, ":git-9", ":git-");
+    job["TaskGroups"][0]["Tasks"][0]["Env"].as_object_mut().unwrap().remove("BY_HAND");
+    fixture.register(&job);
 
     let stop = digest("stop");
     assert_ne!(stop, third);

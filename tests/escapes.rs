@@ -153,4 +153,33 @@ fn the_state_of_things() {
     let out = bench.run(&["status"]);
     assert!(out.text().contains("web\\u{1b}[2J") && out.text().contains("big\\u{1b}[2J"), "{out}");
     bench.json(&["status"]);
+    // Both run, and no file has them.
+    let out = bench.run(&["drift"]);
+    assert!(out.text().contains("web\\u{1b}[2J") && out.text().contains("big\\u{1b}[2J"), "{out}");
+    bench.json(&["drift"]);
+}
+
+/// Job files come from other people too.
+#[test]
+fn a_preview_of_a_start() {
+    let bench = Bench::new(vec![job("web", "git-old")]);
+    let nasty: String = NASTY.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    bench.fixture.write(
+        "hostile/web.nomad.hcl",
+        &format!(
+            "job \"web{nasty}\" {{\n  meta {{\n    why = \"because{nasty}\"\n  }}\n  group \"one{nasty}\" {{\n    \
+             task \"task{nasty}\" {{\n      driver = \"docker\"\n      config {{\n        \
+             image = \"registry.example.com/team/web:git-new\"\n      }}\n    }}\n  }}\n}}\n"
+        ),
+    );
+    bench.fixture.write(
+        "plans/hostile.hcl",
+        "plan \"hostile\" {\n  operation = \"other\"\n  wave \"all\" {\n    step \"nomad_job\" \"jobs\" {\n      \
+         files = [\"hostile/*.nomad.hcl\"]\n    }\n  }\n}\n",
+    );
+    let out = bench.run(&["preview", "hostile"]).code(0);
+    for text in ["web\\u{1b}[2J", "one\\u{1b}[2J", "because\\u{1b}[2J"] {
+        assert!(out.text().contains(text), "no {text:?} in {out}");
+    }
+    bench.json(&["preview", "hostile"]).code(0);
 }

@@ -31,6 +31,7 @@ struct File {
 
 fn file() -> impl Strategy<Value = File> {
     (text(), text(), any::<[bool; 5]>(), 0..3_usize).prop_map(|(image, value, [bom, crlf, flush, local, tabs], blank)| {
+        let blanks = image.contains("  ") || value.contains("  ");
         let image = quoted(&image);
         let (head, image) = if local {
                 (format!("locals {{\n  image   = {image} # the image\n}}\n"), "local.image".to_owned())
@@ -46,6 +47,8 @@ fn file() -> impl Strategy<Value = File> {
             "\n".repeat(blank),
             quoted(&value),
         );
+        // Two blanks of a value stay what they are.
+        let tabs = tabs && !blanks;
         let text = if tabs { text.replace("  ", "\t") } else { text };
         let text = if crlf { text.replace('\n', "\r\n") } else { text };
         File { text: if bom { format!("\u{feff}{text}") } else { text } }

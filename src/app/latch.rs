@@ -24,6 +24,9 @@ use crate::plan::{Operation, Plan, StepKind};
 /// How a person says that what isn't saved may be lost.
 const DISCARD: &str = "--discard-patches";
 
+/// How many unsaved patches the end of a run names.
+const SHOWN: usize = 3;
+
 /// Jobs read at once.
 const AT_ONCE: usize = 8;
 
@@ -44,11 +47,15 @@ impl Opened {
         teller: &Teller,
     ) -> Result<(), Failure> {
         let unsaved = self.unsaved(environment).await?;
-        for patch in &unsaved {
+        for patch in unsaved.iter().take(SHOWN) {
             teller.warn(format!("unsaved patch: {}", patch.words()));
         }
+        if unsaved.len() > SHOWN {
+            let more = unsaved.len() - SHOWN;
+            teller.warn(format!("and {more} more: blackstart status -e {}", self.settings.name));
+        }
         if !unsaved.is_empty() {
-            teller.note(ways_out(&self.settings.name));
+            teller.note(ways_out(&self.settings.name, &unsaved));
         }
         Ok(())
     }
@@ -67,10 +74,14 @@ impl Opened {
 }
 
 /// What to do about unsaved patches.
-pub fn ways_out(environment: &str) -> String {
-    format!(
-        "keep them: blackstart patch save -e {environment}; give them up: blackstart patch drop -e {environment}"
-    )
+pub fn ways_out(environment: &str, unsaved: &[Unsaved]) -> String {
+    // What the files have and nobody committed is not kept by writing it again.
+    let keep = if unsaved.iter().any(|patch| patch.why.in_file()) {
+        format!("keep them: blackstart patch save --commit -e {environment}")
+    } else {
+        format!("keep them: blackstart patch save -e {environment}")
+    };
+    format!("{keep}; give them up: blackstart patch drop -e {environment}")
 }
 
 struct Loss {
@@ -186,8 +197,14 @@ impl Loss {
         }
         let lines: Vec<String> = seen.patches.iter().map(Unsaved::words).collect();
         let count = text::count(lines.len(), "unsaved patch").replace("patchs", "patches");
-        let message = format!("{} would undo {count}:\n  {}", self.plan.name, lines.join("\n  "));
-        Err(Breach { message, help: Some(format!("{}; {lose}", ways_out(name))) })
+        // From this work tree it would come back; from what others have it would not.
+        let undoes = if seen.patches.iter().all(|patch| patch.why.in_file()) {
+            format!("{count} {} not committed yet", if lines.len() == 1 { "is" } else { "are" })
+        } else {
+            format!("{} would undo {count}", self.plan.name)
+        };
+        let message = format!("{undoes}:\n  {}", lines.join("\n  "));
+        Err(Breach { message, help: Some(format!("{}; {lose}", ways_out(name, &seen.patches))) })
     }
 
     /// Whether the plan would bring a job back to its file, or end it.

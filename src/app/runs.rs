@@ -18,7 +18,7 @@ use crate::base::{Clock, RunId};
 use crate::dialect::Values;
 use crate::engine::{self, Approval, Approver, Finished, Resume, Run};
 use crate::environment::Environment;
-use crate::event::{Event, Teller, VERSION, What};
+use crate::event::{Ending, Event, Teller, VERSION, What};
 use crate::gate::Gatekeeper;
 use crate::hcl::Value;
 use crate::journal;
@@ -340,7 +340,10 @@ async fn run_new(
 /// Runs it to its end, and says what no file has then.
 async fn whole(opened: &Opened, prepared: &Prepared, approval: Approval) -> Result<Finished, Failure> {
     let finished = engine::run(&prepared.run, approval).await;
-    opened.say_unsaved(&prepared.environment, &prepared.run.teller).await?;
+    // A refusal has named what it refuses for, and changed nothing.
+    if finished.ending != Ending::Refused {
+        opened.say_unsaved(&prepared.environment, &prepared.run.teller).await?;
+    }
     Ok(finished)
 }
 
@@ -502,15 +505,15 @@ impl Request {
                 Code::Denied,
                 format!("--yes is not enough for '{name}', which is protected"),
             )
-            .help("give --approve DIGEST with the digest that preview shows, or run it in a terminal"));
+            .help("give --approve DIGEST with the digest that preview or --dry-run shows, or run it in a terminal"));
         }
         if terminal || self.approve.is_some() || self.yes {
             return Ok(());
         }
         let help = if environment.protected {
-            "give --approve DIGEST with the digest that preview shows, or run it in a terminal"
+            "give --approve DIGEST with the digest that preview or --dry-run shows, or run it in a terminal"
         } else {
-            "give --yes, or --approve DIGEST with the digest that preview shows, or run it in a terminal"
+            "give --yes, or --approve DIGEST with the digest that preview or --dry-run shows, or run it in a terminal"
         };
         Err(Failure::new(
             Code::Denied,

@@ -168,7 +168,8 @@ pub async fn drop_patches(opened: &Opened, services: &[String]) -> Result<Vec<St
     })?;
     let mut dropped = Vec::new();
     for patch in patches {
-        dropped.push(patch.words());
+        let stays = if patch.why.in_file() { "; it stays in the file" } else { "" };
+        dropped.push(format!("{}{stays}", patch.words()));
         let (job, path) = (patch.change.job, patch.change.path);
         append(&Body::PatchDropped { job, path, who: opened.who.clone(), how: "patch drop".into() })?;
     }

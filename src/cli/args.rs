@@ -173,7 +173,7 @@ fn adapted(given: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
         let single = text.starts_with('-') && !text.starts_with("--");
         if text.starts_with('-') && name == "auto-approve" {
             return Err(Failure::error("there is no -auto-approve: an approval is for what was shown")
-                .help("give --yes for an unprotected environment, or --approve DIGEST with the digest that preview shows"));
+                .help("give --yes for an unprotected environment, or --approve DIGEST with the digest that preview or --dry-run shows"));
         }
         if text.starts_with('-') && name == "target" {
             return Err(Failure::error(

@@ -12,10 +12,12 @@ use crate::nomad::Submission;
 
 /// The text of a job file, with the variables that it is read with.
 pub fn submission(environment: &Environment, job: &Job, inputs: &Inputs) -> Submission {
-    let file = job.source.original().unwrap_or(&job.source);
     let declared = declared(job);
     let secrets = environment.secrets();
     let is_public = |text: &str| secrets.mask(text) == text;
+    // With what envsubst put in, so that it can be registered from there again.
+    let original = job.source.original().filter(|_| !is_public(&job.source.text));
+    let file = original.unwrap_or(&job.source);
     let mut lines: BTreeMap<String, String> = BTreeMap::new();
     for var_file in &inputs.var_files {
         let says_secret = var_file.name.to_lowercase().contains("secret");

@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 use super::files::{JobFile, Overlay, inputs, job_files, read_file};
 use super::replace::{ReplaceError, Replacement, check, replace};
 use super::submission::submission;
-use crate::base::{Diagnostics, Source, text};
+use crate::base::{Diagnostics, Severity, Source, text};
 use crate::environment::Environment;
 use crate::hcl::trace::Place;
-use crate::jobspec::{Edit, EditError, Edits, Inputs, Job, Path, Wanted, apply, edits};
+use crate::jobspec::{self, Edit, EditError, Edits, Inputs, Job, Path, Wanted, apply, edits};
 use crate::nomad::Submission;
 
 /// What a job is to have.
@@ -36,6 +36,8 @@ pub struct WriteBack {
     /// What else reads the edited places, a line each; of another job is `true`.
     others: Vec<(bool, String)>,
     conflict: Option<String>,
+    /// What Nomad would refuse of an edited file, and took before.
+    unfit: Vec<String>,
 }
 
 /// An edit, and the jobs that it is for.
@@ -83,6 +85,7 @@ impl WriteBack {
         if back.conflict.is_none() && !back.edits.is_empty() {
             let after = Overlay(overlay.0.clone().into_iter().chain(back.after(|_| true)).collect());
             back.prove(environment, &after, asked);
+            back.unfit = back.newly_refused(files);
             back.others = back.elsewhere(environment, files, &after);
         } else {
             back.prove(environment, overlay, asked);
@@ -216,6 +219,29 @@ impl WriteBack {
         }
     }
 
+    /// What Nomad would refuse once all is written, and doesn't as the files are.
+    fn newly_refused(&self, files: &[JobFile]) -> Vec<String> {
+        let errors = |job: &Job, inputs: &Inputs| -> Vec<String> {
+            let found = jobspec::check(job, inputs);
+            found
+                .0
+                .iter()
+                .filter(|one| one.severity == Severity::Error)
+                .map(|one| one.message.clone())
+                .collect()
+        };
+        let mut unfit = Vec::new();
+        for placed in self.jobs.values() {
+            let Some((after, inputs)) = &placed.after else { continue };
+            let before = files.iter().find(|file| placed.file.as_ref() == Some(&file.name));
+            let before = before.and_then(|file| file.job.as_ref().ok());
+            let before = before.map(|job| errors(job, inputs)).unwrap_or_default();
+            let new = errors(after, inputs).into_iter().filter(|error| !before.contains(error));
+            unfit.extend(new.map(|error| format!("{}: {error}", after.source.name)));
+        }
+        unfit
+    }
+
     /// What else changes with the edited texts: in this environment and in the others that read them.
     fn elsewhere(
         &self,
@@ -232,19 +258,37 @@ impl WriteBack {
             }
         }
         for sibling in environment.siblings() {
-            for change in changed(sibling, None, &edited, after) {
-                others.push((!own.contains(change.file.as_str()), change.words(Some(sibling.name()))));
+            let found = changed(sibling, None, &edited, after);
+            let (same, other): (Vec<Changed>, Vec<Changed>) = found
+                .into_iter()
+                .partition(|change| own.contains(change.file.as_str()) && change.unknown.is_none());
+            // Of many files that are changed anyway, their names are enough.
+            if same.len() > 2 {
+                let files: Vec<&str> = same.iter().map(|change| change.file.as_str()).collect();
+                let line = format!("'{}' reads these too: {}", sibling.name(), text::list(&files));
+                others.push((false, line));
+            } else {
+                others.extend(same.iter().map(|change| (false, change.words(Some(sibling.name())))));
             }
+            others.extend(
+                other
+                    .iter()
+                    .map(|change| (!own.contains(change.file.as_str()), change.words(Some(sibling.name())))),
+            );
         }
         others
     }
 
-    /// Why it can't be done as it is asked: two jobs that take one place, or another job that would change
-    /// (unless that is meant).
+    /// Why it can't be done as it is asked: two jobs that take one place, a job that Nomad would refuse, or
+    /// another job that would change (unless that is meant).
     pub fn refusal(&self, shared: bool) -> Option<(String, String)> {
         if let Some(conflict) = &self.conflict {
             let help = "patch them one after the other, or give each a place of its own".to_owned();
             return Some((conflict.clone(), help));
+        }
+        if !self.unfit.is_empty() {
+            let message = format!("the job could not be started any more:\n  {}", self.unfit.join("\n  "));
+            return Some((message, "give it a value that Nomad takes".to_owned()));
         }
         let strangers: Vec<&str> =
             self.others.iter().filter(|(other, _)| *other).map(|(_, line)| line.as_str()).collect();

@@ -178,7 +178,7 @@ fn unhealthy(job: &str, verdict: &Verdict, advice: Option<Vec<String>>) -> StepE
     let advised = advice.is_some();
     let help = match verdict {
         Verdict::CannotPlace { .. } if advised => {
-            Some("make room, or ask for less in the job file too, or the next start undoes it".to_owned())
+            Some("make room, or ask for less in the job file and do this again".to_owned())
         }
         Verdict::CannotPlace { .. } => Some(
             "make room, or ask for less in the job file (`nomad node status` shows what the nodes have)"

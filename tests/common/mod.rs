@@ -321,6 +321,12 @@ impl Fixture {
         get(&format!("{address}{path}"))
     }
 
+    /// Somebody registers a job beside us.
+    pub fn register(&self, job: &Value) {
+        let address = self.sandbox_file()["nomad"].as_str().unwrap().to_owned();
+        assert!(put(&format!("{address}/v1/jobs"), &serde_json::json!({ "Job": job })));
+    }
+
     /// `sandbox.json`
     pub fn sandbox_file(&self) -> Value {
         serde_json::from_slice(&fs::read(self.state_dir("sandbox").join("sandbox.json")).unwrap()).unwrap()
@@ -494,6 +500,15 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
         std::thread::sleep(pause);
         waited += pause;
     }
+}
+
+/// Sends a JSON document; whether that went well.
+pub fn put(url: &str, document: &Value) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let request = reqwest::Client::new().put(url).body(document.to_string());
+        request.send().await.is_ok_and(|answer| answer.status().is_success())
+    })
 }
 
 /// A JSON document over HTTP; none where nothing answers or the answer isn't a success.

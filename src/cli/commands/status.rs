@@ -94,7 +94,7 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
         reporter.warning(&format!("unsaved patch: {}", patch.words()), None);
     }
     if !status.unsaved.is_empty() {
-        reporter.say(&app::ways_out(&opened.settings.name));
+        reporter.say(&app::ways_out(&opened.settings.name, &status.unsaved));
     }
     Ok(Code::Done)
 }

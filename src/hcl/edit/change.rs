@@ -1,4 +1,4 @@
-//! What an edit does to a file.
+//! What an edit is: bytes for bytes.
 
 use crate::base::Span;
 

@@ -68,6 +68,11 @@ impl Taken<'_> {
             same += unit.text.len();
             first += 1;
         }
+        // What would become `${` or `%{` with what stays is written as one.
+        while first > 0 && new[same..].starts_with('{') && self.units[first - 1].text.ends_with(['$', '%']) {
+            first -= 1;
+            same -= self.units[first].text.len();
+        }
         let mut last = self.units.len();
         let mut tail = 0;
         while last > first {
@@ -77,6 +82,13 @@ impl Taken<'_> {
             }
             tail += unit.len();
             last -= 1;
+        }
+        while last < self.units.len()
+            && new[same..new.len() - tail].ends_with(['$', '%'])
+            && self.units[last].text.starts_with(['{', '$', '%'])
+        {
+            tail -= self.units[last].text.len();
+            last += 1;
         }
         debug_assert!(same + tail <= old.len());
         let new = new.get(same..new.len() - tail)?.to_owned();

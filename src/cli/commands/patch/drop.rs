@@ -6,9 +6,9 @@ use crate::base::text;
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
 
-/// Gives live changes up that no file has: the next start undoes them without a question
+/// Gives unsaved changes up: nothing asks about them any more
 ///
-/// What runs is left as it is. That they were given up, and by whom, is recorded.
+/// What runs and what the files have is left as it is; what no file has is undone by the next start. That they were given up, and by whom, is recorded.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  blackstart patch drop job_creation -e test\n  blackstart patch drop -e test"

@@ -218,7 +218,10 @@ pub async fn run(args: &Patch, global: &Global, ui: &Ui) -> Result<Code, Failure
             return Ok(Code::Done);
         }
         if how.dry_run {
-            teller.note("nothing was changed: this was a dry run");
+            teller.note(format!(
+                "nothing was changed: with --approve {} in place of --dry-run, the same command does this",
+                preview.digest
+            ));
             return Ok(Code::Done);
         }
         let how = if opened.settings.protected { "" } else { "--yes, or " };

@@ -71,10 +71,14 @@ pub async fn write(
         teller.warn(format!("this can't be written: {}", text::one_line(line)));
     }
     for line in &written {
-        teller.note(format!("{}; --commit commits it", text::one_line(line)));
+        teller.note(text::one_line(line));
     }
     let Some(wanted) = wanted else {
-        teller.note("nothing to do: the files have it all");
+        teller.note(if written.is_empty() {
+            "nothing to do: the files have it all".to_owned()
+        } else {
+            format!("nothing to write; commit it: git commit, or blackstart {doing} --commit")
+        });
         return Ok(Code::Done);
     };
     let chosen = app::patch_plan(&opened, &wanted, None)?;
