@@ -104,7 +104,11 @@ fn edited(source: &Arc<Source>, inputs: &Inputs, job: &Job) -> bool {
     }
     let there = Source::new("f.nomad.hcl", jobspec::apply(&source.text, &edits.edits));
     let read = jobspec::parse(&there, inputs).expect("an edited file can be read");
-    assert_eq!(read.id().is_empty(), job.id().is_empty());
+    if edits.also.is_empty() {
+        let mut expected = job.json.clone();
+        path.set(&mut expected, &new).expect("it was set before");
+        assert_eq!(read.json, expected, "{path} and nothing else");
+    }
     !edits.edits.is_empty()
 }
 

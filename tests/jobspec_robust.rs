@@ -226,6 +226,36 @@ fn depth_has_a_limit() {
 }
 
 #[test]
+fn values_have_a_depth() {
+    // Each local holds the one before it, ninety levels down.
+    let mut locals = String::from("locals {\n a0 = 1\n");
+    for i in 0..2_000 {
+        locals.push_str(&format!(" a{} = {}local.a{i}{}\n", i + 1, "[".repeat(90), "]".repeat(90)));
+    }
+    let job = "}\njob \"j\" {\n group \"g\" {\n task \"t\" {\n config {\n x = local.a2000\n}\n}\n}\n}\n";
+    assert!(read(&(locals + job)).unwrap_err().to_string().contains("deep"));
+    // A configuration takes what a file can nest, and what is printed can be read again.
+    let config = |inner: &str| {
+        read(&format!(
+            "locals {{\n a = {}1{}\n}}\njob \"j\" {{\n group \"g\" {{\n task \"t\" {{\n config {{\n{inner}\n}}\n}}\n}}\n}}\n",
+            "[".repeat(60),
+            "]".repeat(60)
+        ))
+    };
+    let nested = |n: usize| format!(" x = {}local.a{}", "[".repeat(n), "]".repeat(n));
+    let text = config(&nested(40)).unwrap().to_string();
+    assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+    assert!(config(&nested(41)).unwrap_err().to_string().contains("deep"));
+    // Labels nest as well.
+    let labels = |n: usize| format!(" a {} {{\n}}", "\"l\" ".repeat(n));
+    assert!(config(&labels(40)).is_ok());
+    assert!(config(&labels(60)).unwrap_err().to_string().contains("deep"));
+    assert!(config(&labels(100_000)).unwrap_err().to_string().contains("labels"));
+    let within = format!("{}{}", " a \"l\" \"l\" {\n".repeat(50), "}\n".repeat(50));
+    assert!(config(&within).unwrap_err().to_string().contains("deep"));
+}
+
+#[test]
 fn rows_have_a_limit() {
     assert_eq!(expression(&vec!["1"; 900].join(" + ")).unwrap(), "900");
     assert!(expression(&vec!["1"; 5_000].join(" + ")).unwrap_err().contains("in a row"));

@@ -42,7 +42,7 @@ fn members(body: &Body, scope: &dyn Scope, errors: &mut Diagnostics) -> BTreeMap
 }
 
 fn attribute_value(expr: &Expr, scope: &dyn Scope) -> Result<Value, Diagnostic> {
-    let value = expr.eval(scope)?;
+    let value = expr.eval(scope)?.no_deeper(&expr.span)?;
     if has_infinity(&value) {
         return Err(Diagnostic::error("an infinite number can't be sent to Nomad").at(&expr.span));
     }
@@ -61,9 +61,11 @@ fn has_infinity(value: &Value) -> bool {
 
 fn block_value(block: &Block, scope: &dyn Scope, errors: &mut Diagnostics) -> Value {
     let inner = Value::Object(members(&block.body, scope, errors));
-    block
-        .labels
-        .iter()
-        .rev()
-        .fold(inner, |inner, label| Value::Object([(label.text.clone(), Value::Tuple(vec![inner]))].into()))
+    let labels = block.labels.iter().rev();
+    let whole = labels
+        .fold(inner, |inner, label| Value::Object([(label.text.clone(), Value::Tuple(vec![inner]))].into()));
+    whole.no_deeper(&block.kind.span).unwrap_or_else(|error| {
+        errors.push(error);
+        Value::Null
+    })
 }

@@ -374,7 +374,10 @@ pub fn locals(body: &Body, mut names: Names, errors: &mut Diagnostics) -> Names 
         waits.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
     while let Some(name) = ready.pop() {
         waits.remove(name);
-        let value = exprs[name].eval(&Context::new(&names)).unwrap_or_else(|error| {
+        let expr = exprs[name];
+        // Each may hold another: without this, their depth would grow without limit.
+        let value = expr.eval(&Context::new(&names)).and_then(|value| value.no_deeper(&expr.span));
+        let value = value.unwrap_or_else(|error| {
             errors.push(error);
             Value::Unknown
         });

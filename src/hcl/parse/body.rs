@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::base::{Diagnostic, Diagnostics, Source, Span};
-use crate::hcl::parse::cursor::{Cursor, Parsed};
+use crate::hcl::parse::cursor::{Cursor, MAX_DEPTH, Parsed};
 use crate::hcl::parse::{expr, template};
 use crate::hcl::tree::{Attribute, Block, Body, Ident, Item};
 
@@ -154,6 +154,9 @@ fn labels(cursor: &mut Cursor<'_>, name: &Ident) -> Parsed<Vec<Ident>> {
         cursor.skip()?;
         if cursor.starts("{") {
             return Ok(labels);
+        }
+        if labels.len() >= MAX_DEPTH {
+            return cursor.fail(format!("a block has at most {MAX_DEPTH} labels"));
         }
         if cursor.starts("\"") {
             labels.push(template::plain_string(cursor)?);

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use unicode_normalization::{UnicodeNormalization, is_nfc_quick};
 
 use super::Number;
+use crate::base::{Diagnostic, Span};
+use crate::hcl::parse::MAX_DEPTH;
 
 /// A value. Strings are in Unicode's normal form C where they were made by [`Value::string`], as all
 /// those are that come of evaluation.
@@ -32,6 +34,33 @@ pub enum Value {
 }
 
 impl Value {
+    /// The value, where its lists and maps are nested no deeper than a file may nest them; otherwise an error
+    /// at `place`. What is deeper would fill the stack of whoever walks through it.
+    pub fn no_deeper(self, place: &Span) -> Result<Self, Diagnostic> {
+        if self.is_deeper_than(MAX_DEPTH) {
+            return Err(
+                Diagnostic::error(format!("this value is nested more than {MAX_DEPTH} deep")).at(place)
+            );
+        }
+        Ok(self)
+    }
+
+    fn is_deeper_than(&self, levels: usize) -> bool {
+        let Some(left) = levels.checked_sub(1) else {
+            return matches!(
+                self,
+                Self::List(_) | Self::Tuple(_) | Self::Set(_) | Self::Map(_) | Self::Object(_)
+            );
+        };
+        match self {
+            Self::List(items) | Self::Tuple(items) | Self::Set(items) => {
+                items.iter().any(|item| item.is_deeper_than(left))
+            }
+            Self::Map(map) | Self::Object(map) => map.values().any(|item| item.is_deeper_than(left)),
+            _ => false,
+        }
+    }
+
     /// A string in normal form C.
     pub fn string(text: impl Into<String>) -> Self {
         let text = text.into();
