@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One text that a person wrote, with the name to call it by.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,7 +13,21 @@ pub struct Source {
     pub text: String,
     /// Where pieces of the file were replaced: the file as it lies on disk, and the pieces in its order.
     made_from: Option<(Arc<Self>, Vec<Replaced>)>,
+    /// Where the lines begin, once somebody asked.
+    lines: Lines,
 }
+
+/// The offsets at which lines begin. Made from the text: two of them never differ.
+#[derive(Debug, Default)]
+struct Lines(OnceLock<Vec<usize>>);
+
+impl PartialEq for Lines {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Lines {}
 
 /// A piece of a file and what stands in its place.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +38,7 @@ struct Replaced {
 
 impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), made_from: None })
+        Arc::new(Self { name: name.into(), text: text.into(), made_from: None, lines: Lines::default() })
     }
 
     /// `file` with pieces of it replaced (ranges of bytes in its order, none within another). Positions
@@ -39,7 +53,12 @@ impl Source {
             at = range.end;
         }
         text.push_str(file.text.get(at..).unwrap_or_default());
-        Arc::new(Self { name: file.name.clone(), text, made_from: Some((Arc::clone(file), replaced)) })
+        Arc::new(Self {
+            name: file.name.clone(),
+            text,
+            made_from: Some((Arc::clone(file), replaced)),
+            lines: Lines::default(),
+        })
     }
 
     /// The file as it lies on disk, where pieces of it were replaced.
@@ -78,9 +97,12 @@ impl Source {
         while !self.text.is_char_boundary(at) {
             at -= 1;
         }
-        let before = &self.text[..at];
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let lines = self.lines.0.get_or_init(|| {
+            std::iter::once(0).chain(self.text.match_indices('\n').map(|(i, _)| i + 1)).collect()
+        });
+        let line = lines.partition_point(|start| *start <= at);
+        let start = lines.get(line - 1).copied().unwrap_or_default();
+        (line, self.text[start..at].chars().count() + 1)
     }
 }
 

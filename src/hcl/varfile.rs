@@ -50,7 +50,14 @@ fn read(source: &Arc<Source>) -> Result<BTreeMap<String, (Value, Span)>, Diagnos
     let mut errors = Diagnostics::default();
     for item in &body.items {
         match item {
+            // Comments, which HCL's JSON has under this name.
+            Item::Attribute(attribute) if attribute.name.text == "//" => {}
             Item::Attribute(attribute) => match attribute.expr.eval(&constants) {
+                // Of HCL's syntax the parser has said it.
+                Ok(_) if values.contains_key(&attribute.name.text) => errors.push(
+                    Diagnostic::error(format!("`{}` is set twice", attribute.name.text))
+                        .at(&attribute.name.span),
+                ),
                 Ok(value) => {
                     values.insert(attribute.name.text.clone(), (value, attribute.span.clone()));
                 }

@@ -145,6 +145,15 @@ fn top_level(body: &Body, errors: &mut Diagnostics) {
     for item in &body.items {
         let block = match item {
             Item::Attribute(attribute) => {
+                if attribute.name.text == "Job" {
+                    let error = "this is the JSON of Nomad's API, not a job file";
+                    errors.push(
+                        Diagnostic::error(error)
+                            .at(&attribute.name.span)
+                            .help("in HCL's JSON a job is {\"job\": {\"NAME\": {…}}}; `nomad job run -json` takes this one"),
+                    );
+                    continue;
+                }
                 let error = format!("`{}` can't be set outside of a job", attribute.name.text);
                 errors.push(
                     Diagnostic::error(error)

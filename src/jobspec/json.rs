@@ -1,5 +1,6 @@
 //! Job files in JSON: HCL's JSON syntax, in which only the table says what is a block.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::{Diagnostic, Diagnostics, Source, Span};
@@ -76,7 +77,21 @@ impl Inner {
                 _ => items.push(attribute(name, value, false, errors)),
             }
         }
+        once(&items, errors);
         Body { items, span: node.span.clone() }
+    }
+}
+
+/// Refuses attributes that are set twice; blocks may be.
+fn once(items: &[Item], errors: &mut Diagnostics) {
+    let mut seen = BTreeSet::new();
+    for item in items {
+        if let Item::Attribute(attribute) = item
+            && !seen.insert(attribute.name.text.as_str())
+        {
+            let error = Diagnostic::error(format!("`{}` is set twice", attribute.name.text));
+            errors.push(error.at(&attribute.name.span));
+        }
     }
 }
 

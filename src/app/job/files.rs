@@ -99,6 +99,13 @@ pub(super) fn source(path: &Path, name: &str) -> Result<Arc<Source>, Diagnostic>
     })
 }
 
+/// What a folder without any wanted file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Empty {
+    Fine,
+    Error,
+}
+
 /// The files that paths stand for: a folder for those in it that are `wanted`, sorted by name; folders and
 /// files that begin with a dot are left out. A path that isn't there is kept, so that reading it tells.
 pub(super) fn expand(
@@ -106,6 +113,7 @@ pub(super) fn expand(
     options: &JobOptions,
     recursive: bool,
     wanted: &dyn Fn(&Path) -> bool,
+    empty: Empty,
 ) -> (Vec<(PathBuf, String)>, Diagnostics) {
     let (mut files, mut problems) = (Vec::new(), Diagnostics::default());
     for path in paths {
@@ -114,10 +122,9 @@ pub(super) fn expand(
             files.push((at, path.display().to_string()));
             continue;
         }
-        let before = files.len();
-        if let Err(error) = folder(&at, path, recursive, wanted, &mut files) {
-            problems.push(Diagnostic::error(format!("{} can't be read: {error}", path.display())));
-        } else if files.len() == before {
+        let before = (files.len(), problems.0.len());
+        folder(&at, path, recursive, wanted, &mut files, &mut problems);
+        if empty == Empty::Error && (files.len(), problems.0.len()) == before {
             let message = format!("there is no job file in {}", path.display());
             problems.push(Diagnostic::error(message).help(
                 "job files are those that end in .nomad, .nomad.hcl or .nomad.json, and .hcl files with a job block",
@@ -133,10 +140,17 @@ fn folder(
     recursive: bool,
     wanted: &dyn Fn(&Path) -> bool,
     files: &mut Vec<(PathBuf, String)>,
-) -> io::Result<()> {
+    problems: &mut Diagnostics,
+) {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(at)? {
-        names.push(entry?.file_name());
+    let listed: io::Result<()> = std::fs::read_dir(at).and_then(|entries| {
+        for entry in entries {
+            names.push(entry?.file_name());
+        }
+        Ok(())
+    });
+    if let Err(error) = listed {
+        problems.push(Diagnostic::error(format!("{} can't be read: {error}", shown.display())));
     }
     names.sort();
     for name in names.iter().filter(|name| !name.to_string_lossy().starts_with('.')) {
@@ -144,14 +158,13 @@ fn folder(
         // A link to a folder might lead back here.
         if path.is_dir() {
             if recursive && !path.is_symlink() {
-                folder(&path, &shown, recursive, wanted, files)?;
+                folder(&path, &shown, recursive, wanted, files, problems);
             }
-        } else if wanted(&path) {
+        } else if path.is_file() && wanted(&path) {
             let shown = shown.strip_prefix(".").unwrap_or(&shown).display().to_string();
             files.push((path, shown));
         }
     }
-    Ok(())
 }
 
 /// Whether a file of a folder is a job file: by its name, or because it is HCL and has a job block.

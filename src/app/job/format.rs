@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{JobOptions, STDIN, expand, source};
+use super::files::{Empty, JobOptions, STDIN, expand, source};
 use crate::base::{Diagnostic, Diagnostics, Source, paths};
 use crate::hcl;
 
@@ -23,7 +23,8 @@ pub struct Formatted {
 pub fn format_files(given: &[PathBuf], options: &JobOptions, recursive: bool, check: bool) -> Formatted {
     let mut formatted = Formatted::default();
     let wanted = |path: &Path| path.extension().is_some_and(|end| end == "hcl" || end == "nomad");
-    let (files, _) = expand(given, options, recursive, &wanted);
+    let (files, problems) = expand(given, options, recursive, &wanted, Empty::Fine);
+    formatted.problems.extend(problems);
     for (path, name) in files {
         let one = source(&path, &name).map_err(Diagnostics::from).and_then(|source| {
             let text = hcl::format(&source)?;

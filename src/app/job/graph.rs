@@ -89,6 +89,7 @@ pub fn job_graph(paths: &[PathBuf], options: &JobOptions) -> Result<JobGraph, Fa
         graph.problems.extend(found);
     }
     unknown(&jobs, &mut graph.problems);
+    twice(&jobs, &mut graph.problems);
     let nodes = nodes(&jobs);
     let names: Vec<String> = nodes.keys().cloned().collect();
     let after = nodes.iter().map(|(id, node)| {
@@ -149,6 +150,19 @@ pub fn dependencies(jobs: &[Waiting], problems: &mut Diagnostics) {
         problems.push(circular(jobs, &cycle));
     }
     unknown(jobs, problems);
+    twice(jobs, problems);
+}
+
+/// Of two files with one job, the one that is registered last goes over the other.
+fn twice(jobs: &[Waiting], problems: &mut Diagnostics) {
+    let mut files: BTreeMap<&str, &str> = BTreeMap::new();
+    for job in jobs {
+        if let Some(other) = files.insert(&job.id, &job.source.name) {
+            let message = format!("{other} and {} both hold the job '{}'", job.source.name, job.id);
+            let warning = Diagnostic::warning(message);
+            problems.push(warning.help("where both are registered, the later goes over the earlier"));
+        }
+    }
 }
 
 fn circular(jobs: &[Waiting], cycle: &Cycle) -> Diagnostic {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::files::{JobOptions, expand, is_job_file, source};
+use super::files::{Empty, JobOptions, expand, is_job_file, source};
 use super::graph::{Waiting, dependencies};
 use crate::app::failure::Failure;
 use crate::base::{Diagnostic, Diagnostics};
@@ -68,7 +68,7 @@ pub(super) fn each<T: Send>(
     make: impl Fn(Job, &Inputs) -> T + Sync,
 ) -> Result<(Vec<Made<T>>, usize, Diagnostics), Failure> {
     let mut inputs = options.inputs()?;
-    let (files, mut problems) = expand(paths, options, true, &is_job_file);
+    let (files, mut problems) = expand(paths, options, true, &is_job_file, Empty::Error);
     // What several files share, not each of them has to declare.
     let several = files.len() > 1;
     inputs.shared |= several;

@@ -30,7 +30,13 @@ fn one(args: &[Value], f: impl Fn(&Number) -> Number) -> Outcome {
 
 fn float(args: &[Value], f: impl Fn(f64, f64) -> f64) -> Outcome {
     let result = f(number(args, 0)?.as_f64(), number(args, 1)?.as_f64());
-    Number::from_f64(result).map(Value::Number).ok_or_else(|| "the result is not a number".into())
+    // A fraction is the shortest one that means the same float, as Nomad prints it: 10^-1 is 0.1.
+    let number = if result.is_finite() && result.fract() != 0.0 {
+        Number::parse(&result.to_string())
+    } else {
+        Number::from_f64(result)
+    };
+    number.map(Value::Number).ok_or_else(|| "the result is not a number".into())
 }
 
 fn extreme(args: &[Value], largest: bool) -> Outcome {

@@ -70,8 +70,11 @@ pub fn update<'a>(whole: &'a Whole<'a>, group: &'a Node<'a>) -> Option<Update<'a
 
 impl<'a> Update<'a> {
     /// The block that says how health is told, and what it says; none where no block does.
+    /// What an update waits for, and where that stands: in the block that says it, or, for Nomad's default,
+    /// in any.
     pub fn health_check(&self) -> Option<(Node<'a>, &'a str)> {
-        self.layers.layer("HealthCheck").map(|layer| (layer, layer.text("HealthCheck")))
+        let written = self.layers.layer("HealthCheck").map(|layer| (layer, layer.text("HealthCheck")));
+        written.or_else(|| Some((self.block()?, "checks")))
     }
 
     /// The group's own block, or the job's.
