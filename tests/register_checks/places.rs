@@ -28,7 +28,7 @@ fn an_error_points_at_the_value_or_at_what_lacks_it() {
     assert!(found[0].1.starts_with("web.nomad.hcl:3:5: "), "{found:?}");
 
     // The job's block is merged into the group's.
-    let update = "job \"web\" {\n  update {\n    healthy_deadline = \"1h\"\n  }\n  group \"g\" {\n    update {\n      canary = 1\n    \
+    let update = "job \"web\" {\n  update {\n    healthy_deadline = \"1h\"\n    health_check = \"manual\"\n  }\n  group \"g\" {\n    update {\n      canary = 1\n    \
                   }\n    task \"t\" {\n      driver = \"docker\"\n    }\n  }\n}\n";
     let found = told(update, &Inputs::default());
     assert_eq!(found.len(), 1);
@@ -75,6 +75,7 @@ fn warnings_are_no_errors() {
             &tagged,
             Some("waits for the checks of group `g`, which has none"),
         ),
+        ("    update {\n      max_parallel = 1\n    }\n", &tagged, Some("waits for the checks of group `g`")),
         ("    update {\n      health_check = \"task_states\"\n    }\n", &tagged, None),
         (
             "    service {\n      port = \"http\"\n    }\n",
@@ -84,7 +85,7 @@ fn warnings_are_no_errors() {
         ("    max_client_disconnect = \"1h\"\n", &tagged, Some("`max_client_disconnect` is deprecated")),
         ("    network {\n      mbits = 10\n    }\n", &tagged, Some("`mbits` is deprecated")),
         (
-            "    count = 2\n    update {\n      max_parallel = 3\n    }\n",
+            "    count = 2\n    update {\n      health_check = \"manual\"\n      max_parallel = 3\n    }\n",
             &tagged,
             Some("all of its 2 instances at once"),
         ),
