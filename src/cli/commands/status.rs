@@ -88,7 +88,8 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
     }
     for run in &status.unfinished {
         let next = format!("blackstart resume {} -e {}", run.id, opened.settings.name);
-        reporter.say(&format!("unfinished {} ({}); go on with it: {next}", run.id, run.plan));
+        let line = format!("unfinished {} ({}); go on with it: {next}", run.id, run.plan);
+        reporter.say(&format!("{line}; or give it up: the same with --abandon"));
     }
     for patch in &status.unsaved {
         reporter.warning(&format!("unsaved patch: {}", patch.words()), None);

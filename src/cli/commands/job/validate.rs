@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::arguments::{Inputs, told, with_diagnostics};
 use crate::app::{self, Code, Failure};
-use crate::base::text;
+use crate::base::{Severity, text};
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
 
@@ -39,6 +39,11 @@ fn check(args: &Validate, global: &Global, ui: &Ui) -> Result<Code, Failure> {
         ui.reporter.diagnostics(&checked.problems);
     }
     if wrong {
+        if !ui.json {
+            let errors = checked.problems.0.iter().filter(|one| one.severity == Severity::Error).count();
+            let files = text::count(checked.files, "job file");
+            ui.reporter.say(&format!("{files} checked: {}.", text::count(errors, "error")));
+        }
         return Ok(Code::Error);
     }
     ui.reporter.say(&format!("{} checked, no error.", text::count(checked.files, "job file")));
