@@ -76,18 +76,20 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
 /// What an outcome says of the changes that were intended. Of a job that it doesn't name they weren't done
 /// if all went well, and nothing is known of them otherwise.
 fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Before>, evidence: &Value, done: bool) {
-    let ended: BTreeMap<Key, Left> = jobs(evidence)
-        .flat_map(|(id, job)| changes_of(id, job).map(|(key, ..)| (key, Left::of(job))))
+    let ended: BTreeMap<Key, (Left, &Value, &Value)> = jobs(evidence)
+        .flat_map(|(id, job)| changes_of(id, job).map(|(key, old, new)| (key, (Left::of(job), old, new))))
         .collect();
     for (key, old) in before.into_iter().flatten() {
         match ended.get(&key) {
-            Some(Left::Live) => {
+            Some((Left::Live, was, is)) => {
                 if let Some(change) = book.get_mut(&key) {
+                    // What was done, which may be less than what was intended.
+                    (change.old, change.new) = ((*was).clone(), (*is).clone());
                     change.certain = true;
                 }
             }
-            Some(Left::AsBefore) => restore(book, key, old),
-            Some(Left::Unknown) => {}
+            Some((Left::AsBefore, ..)) => restore(book, key, old),
+            Some((Left::Unknown, ..)) => {}
             None if done => restore(book, key, old),
             None => {}
         }
@@ -133,7 +135,8 @@ fn jobs(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
 fn changes_of<'d>(id: &'d str, job: &'d Value) -> impl Iterator<Item = (Key, &'d Value, &'d Value)> {
     let changes = job["changes"].as_array().into_iter().flatten();
     changes.filter_map(move |change| {
-        Some(((id.to_owned(), change["path"].as_str()?.to_owned()), &change["old"], &change["new"]))
+        let key = (id.to_owned(), change["path"].as_str()?.to_owned());
+        Some((key, change.get("old")?, change.get("new")?))
     })
 }
 
@@ -224,6 +227,14 @@ mod tests {
         }
         book.failed("r3", true, evidence);
         assert_eq!(book.says(), [row("a", "3", true), row("c", "3", false)]);
+    }
+
+    #[test]
+    fn what_was_done_counts_not_what_was_intended() {
+        let mut book = Book::default();
+        book.intends("r1", &[("a", "4")]);
+        book.failed("r1", true, Book::document(&[("a", "2")]));
+        assert_eq!(book.says(), [row("a", "2", true)]);
     }
 
     #[test]
