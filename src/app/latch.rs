@@ -34,9 +34,12 @@ impl Opened {
     /// The live changes that no file has, those of this environment.
     pub async fn unsaved(&self, environment: &Environment) -> Result<Vec<Unsaved>, Failure> {
         let changes = ledger(&self.journal.all()?);
-        // Only of those that were cut off the server has to be asked.
-        let uncertain = changes.iter().any(|change| !change.certain);
-        let client = if uncertain { environment.nomad().await.ok() } else { None };
+        let client = if changes.is_empty() { None } else { environment.nomad().await.ok() };
+        // Asked once here, not once for each change.
+        let client = match client {
+            Some(client) if client.leader().await.is_ok() => Some(client),
+            _ => None,
+        };
         Ok(lasting::unsaved(environment, changes, client.as_ref()).await)
     }
 
@@ -151,9 +154,8 @@ impl Loss {
         let changes = self.journal.all().map_err(|error| breach(chain(&error)))?;
         let mut changes = ledger(&changes);
         changes.retain(|change| self.undoes(&change.job));
-        let uncertain = changes.iter().any(|change| !change.certain);
         let mut seen = Seen::default();
-        let client = if uncertain || self.takes_down() {
+        let client = if !changes.is_empty() || self.takes_down() {
             match self.client().await {
                 Ok(client) => Some(client),
                 Err(reason) => {
@@ -189,22 +191,29 @@ impl Loss {
             return Ok(());
         }
         let name = self.environment.name();
-        let lose = format!("or lose it: {DISCARD} (recorded)");
-        if seen.patches.is_empty() {
-            let message = format!("what runs isn't in the job files:\n  {}", seen.drift.join("\n  "));
-            let help = format!("take it into the files: blackstart drift --save -e {name}; {lose}");
-            return Err(Breach { message, help: Some(help) });
+        let (mut messages, mut help) = (Vec::new(), Vec::new());
+        if !seen.patches.is_empty() {
+            messages.push(self.would_undo(&seen.patches));
+            help.push(ways_out(name, &seen.patches));
         }
-        let lines: Vec<String> = seen.patches.iter().map(Unsaved::words).collect();
-        let count = text::count(lines.len(), "unsaved patch").replace("patchs", "patches");
+        if !seen.drift.is_empty() {
+            messages.push(format!("what runs isn't in the job files:\n  {}", seen.drift.join("\n  ")));
+            help.push(format!("take what runs into the files: blackstart drift --save -e {name}"));
+        }
+        help.push(format!("or lose it: {DISCARD} (recorded)"));
+        Err(Breach { message: messages.join("\n"), help: Some(help.join("; ")) })
+    }
+
+    fn would_undo(&self, patches: &[Unsaved]) -> String {
+        let lines: Vec<String> = patches.iter().map(Unsaved::words).collect();
+        let count = text::count(lines.len(), "unsaved patch");
         // From this work tree it would come back; from what others have it would not.
-        let undoes = if seen.patches.iter().all(|patch| patch.why.in_file()) {
+        let undoes = if patches.iter().all(|patch| patch.why.in_file()) {
             format!("{count} {} not committed yet", if lines.len() == 1 { "is" } else { "are" })
         } else {
             format!("{} would undo {count}", self.plan.name)
         };
-        let message = format!("{undoes}:\n  {}", lines.join("\n  "));
-        Err(Breach { message, help: Some(format!("{}; {lose}", ways_out(name, &seen.patches))) })
+        format!("{undoes}:\n  {}", lines.join("\n  "))
     }
 
     /// Whether the plan would bring a job back to its file, or end it.

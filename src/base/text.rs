@@ -78,9 +78,14 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// `1 step`, `13 steps`.
+/// `1 step`, `13 steps`, `2 patches`.
 pub fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    let hisses = ["s", "x", "z", "ch", "sh"].iter().any(|end| noun.ends_with(end));
+    match n {
+        1 => format!("1 {noun}"),
+        _ if hisses => format!("{n} {noun}es"),
+        _ => format!("{n} {noun}s"),
+    }
 }
 
 /// The known name nearest to `wanted`, where one is near enough to be a typing error.
@@ -120,6 +125,12 @@ mod tests {
         for bad in ["", "3", "d", "3 days", "-1s", "1e9d"] {
             assert_eq!(parse_duration(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn counts_read_well() {
+        let texts = [count(1, "patch"), count(2, "patch"), count(0, "step"), count(3, "dash")];
+        assert_eq!(texts, ["1 patch", "2 patches", "0 steps", "3 dashes"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What live changes a journal tells of: the newest of each value, unless it was dropped.
 //!
 //! A change is certain once its step ended well; one that was cut off, or that failed after it had begun,
-//! may be live or not, and only a look at the server tells. Superseding is by job and path.
+//! may be live or not, and only a look at the server tells. Superseding is by job and path; a job that is
+//! registered from its file supersedes all that was changed in it.
 
 use std::collections::BTreeMap;
 
@@ -53,6 +54,7 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
             }
             Body::StepDone { step, evidence, .. } => {
                 settle(&mut book, open.remove(&(record.run.clone(), step.clone())), evidence, true);
+                from_files(&mut book, evidence);
             }
             Body::StepFailed { step, touched, evidence, .. } => {
                 let before = open.remove(&(record.run.clone(), step.clone()));
@@ -61,6 +63,7 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                 } else {
                     before.into_iter().flatten().for_each(|(key, old)| restore(&mut book, key, old));
                 }
+                from_files(&mut book, evidence);
             }
             Body::PatchDropped { job, path, .. } => {
                 book.remove(&(job.clone(), path.clone()));
@@ -76,21 +79,31 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
 /// What an outcome says of the changes that were intended. Of a job that it doesn't name they weren't done
 /// if all went well, and nothing is known of them otherwise.
 fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Before>, evidence: &Value, done: bool) {
-    let ended: BTreeMap<Key, Left> = jobs(evidence)
-        .flat_map(|(id, job)| changes_of(id, job).map(|(key, ..)| (key, Left::of(job))))
+    let ended: BTreeMap<Key, (Left, &Value, &Value)> = jobs(evidence)
+        .flat_map(|(id, job)| changes_of(id, job).map(|(key, old, new)| (key, (Left::of(job), old, new))))
         .collect();
     for (key, old) in before.into_iter().flatten() {
         match ended.get(&key) {
-            Some(Left::Live) => {
+            Some((Left::Live, was, is)) => {
                 if let Some(change) = book.get_mut(&key) {
+                    // What was done, which may be less than what was intended.
+                    (change.old, change.new) = ((*was).clone(), (*is).clone());
                     change.certain = true;
                 }
             }
-            Some(Left::AsBefore) => restore(book, key, old),
-            Some(Left::Unknown) => {}
+            Some((Left::AsBefore, ..)) => restore(book, key, old),
+            Some((Left::Unknown, ..)) => {}
             None if done => restore(book, key, old),
             None => {}
         }
+    }
+}
+
+/// A job that was registered from its file is as that says: its earlier changes are in there, or were given up
+/// before.
+fn from_files(book: &mut BTreeMap<Key, Change>, evidence: &Value) {
+    for (id, _) in jobs(evidence).filter(|(_, job)| job["file"].is_string()) {
+        book.retain(|(job, _), _| job != id);
     }
 }
 
@@ -133,7 +146,8 @@ fn jobs(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
 fn changes_of<'d>(id: &'d str, job: &'d Value) -> impl Iterator<Item = (Key, &'d Value, &'d Value)> {
     let changes = job["changes"].as_array().into_iter().flatten();
     changes.filter_map(move |change| {
-        Some(((id.to_owned(), change["path"].as_str()?.to_owned()), &change["old"], &change["new"]))
+        let key = (id.to_owned(), change["path"].as_str()?.to_owned());
+        Some((key, change.get("old")?, change.get("new")?))
     })
 }
 
@@ -224,6 +238,27 @@ mod tests {
         }
         book.failed("r3", true, evidence);
         assert_eq!(book.says(), [row("a", "3", true), row("c", "3", false)]);
+    }
+
+    #[test]
+    fn what_was_done_counts_not_what_was_intended() {
+        let mut book = Book::default();
+        book.intends("r1", &[("a", "4")]);
+        book.failed("r1", true, Book::document(&[("a", "2")]));
+        assert_eq!(book.says(), [row("a", "2", true)]);
+    }
+
+    #[test]
+    fn a_job_that_is_registered_from_its_file_has_no_changes() {
+        let mut book = Book::default();
+        book.intends("r1", &[("a", "1"), ("b", "1"), ("c", "1")]);
+        book.done("r1", &[("a", "1"), ("b", "1"), ("c", "1")]);
+        // The second was started as it was, the third failed.
+        let evidence = json!({ "jobs": { "a": { "index": 3, "file": "jobs/a.hcl" }, "b": { "index": 3 } } });
+        book.failed("r2", true, evidence);
+        assert_eq!(book.says(), [row("b", "1", true), row("c", "1", true)]);
+        book.intends("r3", &[("a", "2")]);
+        assert_eq!(book.says().len(), 3, "a later one counts");
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub fn submission(environment: &Environment, job: &Job, inputs: &Inputs) -> Subm
     // With what envsubst put in, so that it can be registered from there again.
     let original = job.source.original().filter(|_| !is_public(&job.source.text));
     let file = original.unwrap_or(&job.source);
-    let mut lines: BTreeMap<String, String> = BTreeMap::new();
+    // None for one that is left out.
+    let mut lines: BTreeMap<String, Option<String>> = BTreeMap::new();
     for var_file in &inputs.var_files {
         let says_secret = var_file.name.to_lowercase().contains("secret");
         for (name, (value, span)) in hcl::var_file(var_file).unwrap_or_default() {
@@ -30,10 +31,7 @@ pub fn submission(environment: &Environment, job: &Job, inputs: &Inputs) -> Subm
             let line =
                 if json { format!("{name} = {}", escaped()) } else { span.text().trim_end().to_owned() };
             // What an earlier file said of it doesn't count any more.
-            lines.remove(&name);
-            if !says_secret && is_public(&line) {
-                lines.insert(name, line);
-            }
+            lines.insert(name, Some(line).filter(|line| !says_secret && is_public(line)));
         }
     }
     let mut flags = BTreeMap::new();
@@ -41,7 +39,7 @@ pub fn submission(environment: &Environment, job: &Job, inputs: &Inputs) -> Subm
         let Some(name) = name.strip_prefix("NOMAD_VAR_").filter(|name| declared.contains(*name)) else {
             continue;
         };
-        // A var file's line goes over it.
+        // A var file's line goes over it, one that is left out as well.
         if !lines.contains_key(name) && is_public(value) {
             flags.insert(name.to_owned(), value.clone());
         }
@@ -50,7 +48,7 @@ pub fn submission(environment: &Environment, job: &Job, inputs: &Inputs) -> Subm
         source: file.text.clone(),
         format: if file.text.trim_start_matches(' ').starts_with('{') { "json" } else { "hcl2" }.into(),
         variable_flags: flags,
-        variables: lines.into_values().map(|line| line + "\n").collect(),
+        variables: lines.into_values().flatten().map(|line| line + "\n").collect(),
     }
 }
 

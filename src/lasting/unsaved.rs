@@ -15,6 +15,9 @@ use crate::environment::Environment;
 use crate::jobspec::{Job, Path};
 use crate::nomad::Client;
 
+/// How many commits are looked at for a value that people have changed since.
+const LOOKED_AT: &str = "50";
+
 /// A live change that isn't saved.
 #[derive(Clone, Debug)]
 pub struct Unsaved {
@@ -96,8 +99,8 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// Those of the changes that aren't saved. With a client, of those that aren't certain the ones that the
-/// server doesn't have are left out.
+/// Those of the changes that aren't saved. With a client, the ones that the server doesn't have are left out:
+/// there is nothing to lose. In a git work tree, those whose value people have committed to the file since.
 pub async fn unsaved(
     environment: &Environment,
     changes: Vec<Change>,
@@ -110,7 +113,7 @@ pub async fn unsaved(
     let files = job_files(environment, &Overlay::default());
     let secrets = environment.secrets();
     for change in changes {
-        if !change.certain && is_gone(client, &change, secrets).await {
+        if is_gone(client, &change, secrets).await {
             continue;
         }
         let why = match &files {
@@ -124,8 +127,14 @@ pub async fn unsaved(
     }
     let in_file: Vec<String> = open.iter().filter_map(|(_, why)| why.clone().ok()).collect();
     let kept = if in_file.is_empty() { Kept::All } else { Kept::find(environment, &in_file).await };
+    let git = Git::of(environment).await.ok().flatten();
     let mut unsaved = Vec::new();
     for (change, why) in open {
+        if let (Err(Why::NotInFile { file }), Some(git)) = (&why, &git)
+            && is_settled(environment, git, file, &change).await.unwrap_or(false)
+        {
+            continue;
+        }
         let why = match why {
             Err(why) => Some(why),
             Ok(file) => kept.lacks(environment, file, &change),
@@ -135,15 +144,68 @@ pub async fn unsaved(
     unsaved
 }
 
-/// Whether the server is known not to have a change that may have been done.
+/// Whether the server is known not to have a change. Of a job that isn't there at all nothing is lost if the
+/// change may not even have been done; otherwise it comes back from its file, without the change.
 async fn is_gone(client: Option<&Client>, change: &Change, secrets: &Secrets) -> bool {
     let Some(client) = client else { return false };
     let Ok(path) = change.path.parse::<Path>() else { return false };
     match client.job(&change.job).await {
-        Ok(Some(job)) => !is(path.get(&job), &change.new, secrets),
-        Ok(None) => true,
+        Ok(Some(job)) => {
+            let now = path.get(&job);
+            // A secret that isn't known any more can't be compared, and the server leaves out what is empty.
+            let masked = change.certain && change.new.to_string().contains(MASK);
+            let empty = is_empty(&change.new) && now.is_none_or(is_empty);
+            !(masked || empty || is(now, &change.new, secrets))
+        }
+        Ok(None) => !change.certain,
         Err(_) => false,
     }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(is) => !is,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
+
+/// Whether people have committed another value to the file since the change was made: they decided what it
+/// is to be. Commits that leave the value alone decide nothing.
+async fn is_settled(
+    environment: &Environment,
+    git: &Git,
+    file: &str,
+    change: &Change,
+) -> Result<bool, GitError> {
+    let nomad = environment.settings().nomad.as_ref();
+    let var_files =
+        nomad.iter().flat_map(|nomad| &nomad.var_files).map(|(path, _)| path.display().to_string());
+    let names: Vec<String> = std::iter::once(file.to_owned()).chain(var_files).collect();
+    let at = change.at.as_second();
+    let until = format!("--min-age={at}");
+    let then = git.line(&["rev-list", "-n", "1", "--first-parent", &until, "HEAD"]).await?;
+    let value = |overlay: &Overlay| {
+        let job = read_file(environment, file, &inputs(environment, overlay).ok()?, overlay).ok()?;
+        Some(change.path.parse::<Path>().ok()?.get(&job.json).cloned().unwrap_or_default())
+    };
+    if then.is_empty() {
+        return Ok(false);
+    }
+    let Some(then) = value(&git.overlay(&then, &names).await?) else { return Ok(false) };
+    let since = format!("--max-age={}", at.saturating_add(1));
+    let paths: Vec<String> = names.iter().filter_map(|name| git.below_top(name)).collect();
+    let mut arguments = vec!["rev-list", "-n", LOOKED_AT, "--first-parent", &since, "HEAD", "--"];
+    arguments.extend(paths.iter().map(String::as_str));
+    for revision in git.line(&arguments).await?.lines() {
+        if value(&git.overlay(revision, &names).await?).is_some_and(|value| value != then) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The file that has the change; why there is none otherwise.
@@ -166,7 +228,7 @@ fn held(files: &[JobFile], change: &Change, secrets: &Secrets) -> Result<String,
     };
     let path: Path =
         change.path.parse().map_err(|error: crate::jobspec::PathError| unreadable(error.to_string()))?;
-    if is(path.get(&job.json), &change.new, secrets) { Ok(name) } else { Err(Why::NotInFile { file: name }) }
+    if has(job, &path, &change.new, secrets) { Ok(name) } else { Err(Why::NotInFile { file: name }) }
 }
 
 /// Whether a file holds a job; of one that can't be read, whether its name says so.
@@ -178,6 +240,18 @@ fn holds(file: &JobFile, id: &str) -> bool {
             name.split('.').next() == Some(id)
         }
     }
+}
+
+/// Whether a file has the value, be it by leaving it to the server.
+fn has(job: &Job, path: &Path, wanted: &Value, secrets: &Secrets) -> bool {
+    let value = path.get(&job.json).filter(|value| !value.is_null());
+    if value.is_none() && wanted.as_u64() == Some(1) {
+        let groups = job.json["TaskGroups"].as_array().into_iter().flatten();
+        let mut names = groups.filter_map(|group| group["Name"].as_str());
+        // A group runs once where nothing is said.
+        return names.any(|name| format!("{}.count", Path::to(Some(name), None)) == path.to_string());
+    }
+    is(value, wanted, secrets)
 }
 
 /// Whether a value is that of a record, which holds no secrets.
@@ -237,7 +311,7 @@ impl Kept {
             let inputs = inputs(environment, overlay).ok()?;
             let job: Job = read_file(environment, &file, &inputs, overlay).ok()?;
             let path: Path = change.path.parse().ok()?;
-            Some(is(path.get(&job.json), &change.new, environment.secrets()))
+            Some(self::has(&job, &path, &change.new, environment.secrets()))
         };
         match self {
             Self::All => None,

@@ -130,7 +130,14 @@ impl WriteBack {
             .iter()
             .map(|(path, value)| Wanted { path: path.clone(), value: value.clone() })
             .collect();
-        let Edits { edits: found, also } = match edits(&source, inputs, &wanted) {
+        // Files are for many eyes.
+        let secrets = environment.secrets();
+        let placing = |wanted: &[Wanted]| -> Result<Edits, Option<EditError>> {
+            let found = edits(&source, inputs, wanted).map_err(Some)?;
+            let public = found.edits.iter().all(|edit| secrets.mask(&edit.new) == edit.new);
+            if public { Ok(found) } else { Err(None) }
+        };
+        let Edits { edits: found, also } = match placing(&wanted) {
             Ok(found) => found,
             Err(_) => {
                 // Those that have a place are taken there all the same.
@@ -138,9 +145,13 @@ impl WriteBack {
                 let mut found = Edits::default();
                 for one in wanted {
                     let tried: Vec<Wanted> = fit.iter().cloned().chain([one.clone()]).collect();
-                    match edits(&source, inputs, &tried) {
+                    match placing(&tried) {
                         Ok(edits) => (fit, found) = (tried, edits),
-                        Err(error) => placed.lost.push(why(&one.path, &error)),
+                        Err(Some(error)) => placed.lost.push(why(&one.path, &error)),
+                        Err(None) => placed.lost.push(format!(
+                            "`{}` would be a secret in the file: put it where secrets are kept",
+                            one.path
+                        )),
                     }
                 }
                 found
@@ -252,13 +263,23 @@ impl WriteBack {
         let edited: BTreeSet<&str> = self.edits.iter().map(|shared| shared.edit.file.as_str()).collect();
         let own: BTreeSet<&str> = self.jobs.values().filter_map(|placed| placed.file.as_deref()).collect();
         let mut others = Vec::new();
-        for change in changed(environment, Some(files), &edited, after) {
+        for change in changed(environment, Some(files), &edited, after).unwrap_or_default() {
             if !own.contains(change.file.as_str()) {
                 others.push((true, change.words(None)));
             }
         }
         for sibling in environment.siblings() {
-            let found = changed(sibling, None, &edited, after);
+            let found = match changed(sibling, None, &edited, after) {
+                Ok(found) => found,
+                Err(why) => {
+                    let line = format!(
+                        "'{}' may read it too; whether it changes can't be told: {why}",
+                        sibling.name()
+                    );
+                    others.push((false, line));
+                    continue;
+                }
+            };
             let (same, other): (Vec<Changed>, Vec<Changed>) = found
                 .into_iter()
                 .partition(|change| own.contains(change.file.as_str()) && change.unknown.is_none());
@@ -455,23 +476,22 @@ impl Changed {
     }
 }
 
-/// The job files of an environment that the edited texts change.
+/// The job files of an environment that the edited texts change; why that can't be told, where it can't.
 fn changed(
     environment: &Environment,
     files: Option<&[JobFile]>,
     edited: &BTreeSet<&str>,
     after: &Overlay,
-) -> Vec<Changed> {
+) -> Result<Vec<Changed>, String> {
+    let first = |found: &Diagnostics| found.0.first().map(|one| one.message.clone()).unwrap_or_default();
     let nomad = environment.settings().nomad.as_ref();
     let var_files = nomad.map(|nomad| nomad.var_files.as_slice()).unwrap_or_default();
     let by_variables = var_files.iter().any(|(path, _)| edited.contains(path.display().to_string().as_str()));
-    let (before, inputs) = match (files, inputs(environment, after)) {
-        (Some(files), Ok(inputs)) => (Ok(files.to_vec()), inputs),
-        (None, Ok(inputs)) => (job_files(environment, &Overlay::default()), inputs),
-        // The environment has no jobs that could be read.
-        (_, Err(_)) => return Vec::new(),
+    let inputs = inputs(environment, after).map_err(|found| first(&found))?;
+    let before = match files {
+        Some(files) => files.to_vec(),
+        None => job_files(environment, &Overlay::default()).map_err(|found| first(&found))?,
     };
-    let Ok(before) = before else { return Vec::new() };
     let mut found = Vec::new();
     for JobFile { name, job } in before {
         if !by_variables && !edited.contains(name.as_str()) {
@@ -489,7 +509,7 @@ fn changed(
         };
         found.push(Changed { file: name, job: id, paths, unknown });
     }
-    found
+    Ok(found)
 }
 
 /// The paths at which two jobs differ.

@@ -245,7 +245,7 @@ impl Registration<'_> {
     async fn one(&self, looked: &Looked) -> Result<Value, StepError> {
         let Looked { job, planned, there } = looked;
         let registered = match there {
-            There::Healthy => return Ok(json!({ "unchanged": true })),
+            There::Healthy => return Ok(json!({ "unchanged": true, "file": job.source.name })),
             There::Unhealthy => self.client.as_registered(job.id()).await.map_err(refused)?,
             There::No | There::Stopped | There::Differs => {
                 self.cx.progress(Some(text::one_line(job.id())), "registering", None);
@@ -256,7 +256,9 @@ impl Registration<'_> {
         };
         let registered: Registered = registered
             .ok_or_else(|| StepError::new(format!("the job '{}' is gone", job.id()), Touched::Unknown))?;
-        let evidence = json!({ "evaluation": registered.eval_id, "index": registered.job_modify_index });
+        let evidence = json!({
+            "evaluation": registered.eval_id, "index": registered.job_modify_index, "file": job.source.name,
+        });
         if self.wanted.wait {
             healthy(self.cx, self.client, &registered, self.wanted.timeout).await?;
         }

@@ -49,7 +49,12 @@ fn a_commit_holds_just_those_lines() {
     assert_eq!(body, lines, "{diff}");
     let runs = site.fixture.journal("sandbox");
     let run = &runs.last().unwrap().0;
-    for text in ["Patch api\n", &format!("Blackstart-Run: {run}"), "Approved by tester@", "A Tester"] {
+    for text in [
+        "Patch api\n\napi group.api.task.api.config.image\n\n",
+        &format!("Blackstart-Run: {run}"),
+        "Approved by tester@",
+        "A Tester",
+    ] {
         assert!(diff.contains(text), "no {text:?} in {diff}");
     }
     // Everything else is as it was.
@@ -64,6 +69,26 @@ fn a_commit_holds_just_those_lines() {
     let out = site.patch(&["image", "api=hotter", "--commit"]).code(3);
     out.says("jobs/api.nomad.hcl has staged changes");
     assert_eq!(site.image("api"), "registry.example.com/api:hot");
+}
+
+#[test]
+fn what_people_have_committed_since_is_no_unsaved_patch() {
+    let Some(site) = started_with_git() else { return };
+    site.patch(&["image", "api=hot", "--commit"]).code(0);
+    site.patch(&["image", "worker=hot", "--live-only"]).code(0);
+    site.fixture.replace(API, "/api:hot\"", "/api:3\"");
+    // This one changes something else of the job.
+    site.fixture.replace("jobs/worker.nomad.hcl", "\"blue\"", "\"green\"");
+    assert_eq!(site.unsaved().len(), 2);
+    site.commit_later("A release");
+    let unsaved = site.unsaved();
+    assert_eq!(unsaved.len(), 1, "{unsaved:?}");
+    assert_eq!(unsaved[0].0, "worker");
+    site.patch(&["save", "api"]).code(1).says("'api' has no unsaved patch");
+    // Back to what it was: that is a decision, too.
+    site.fixture.replace(API, "/api:3\"", "/api:1\"");
+    site.commit_later("Back");
+    assert_eq!(site.unsaved().len(), 1);
 }
 
 #[test]

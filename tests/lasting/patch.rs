@@ -207,6 +207,13 @@ fn secrets_do_not_go_along_with_the_source() {
         "\"vars/sandbox.nomadvars.hcl\", \"vars/secrets.nomadvars.hcl\"]",
     );
     site.fixture.write("vars/secrets.nomadvars.hcl", "password = \"pw1\"\n");
+    // What doesn't count isn't told in its place.
+    site.fixture.replace(
+        "blackstart.hcl",
+        "  simulated = true\n",
+        "  simulated = true\n  inherit   = [\"NOMAD_VAR_*\"]\n",
+    );
+    site.fixture.set("NOMAD_VAR_password", "elsewhere");
     let web = "variable \"web_tag\" {}\n\nvariable \"password\" {}\n\n";
     let image = "\"registry.example.com/web:${var.web_tag}\"";
     site.fixture.write("jobs/web.nomad.hcl", &job("web", web, image));
@@ -216,7 +223,37 @@ fn secrets_do_not_go_along_with_the_source() {
         let kept: Value = site.ask(Method::GET, &format!("/v1/job/web/submission?version={version}"), None);
         assert_eq!(kept["Variables"], format!("web_tag = \"{tag}\"\n"), "{kept}");
         assert!(!kept.to_string().contains("pw1"), "{kept}");
+        assert!(!kept.to_string().contains("elsewhere"), "{kept}");
     }
+}
+
+/// Job files are read by many.
+#[test]
+fn a_known_secret_is_not_written_to_a_file() {
+    let site = Site::new();
+    site.fixture.replace(
+        "blackstart.hcl",
+        "\"vars/sandbox.nomadvars.hcl\"]",
+        "\"vars/sandbox.nomadvars.hcl\", \"vars/secrets.nomadvars.hcl\"]",
+    );
+    site.fixture.write("vars/secrets.nomadvars.hcl", "password = \"correct-horse\"\n");
+    site.start().code(0);
+    let out = site.patch(&["set", "api", "env.COLOUR=correct-horse", "config.image=x:2"]).code(0);
+    out.says("this won't last").says("put it where secrets are kept").never_says("correct-horse");
+    let file = site.fixture.read("jobs/api.nomad.hcl");
+    assert!(file.contains("\"blue\"") && file.contains("\"x:2\""), "{file}");
+    // What runs is masked in the journal, and read from the server.
+    site.patch(&["save"]).code(3).says("put it where secrets are kept");
+    assert_eq!(site.fixture.read("jobs/api.nomad.hcl"), file);
+}
+
+/// An environment that can't be looked at isn't one that reads nothing.
+#[test]
+fn what_is_not_known_of_another_environment_is_said() {
+    let site = Site::started();
+    std::fs::remove_file(site.fixture.project().join("vars/prod.nomadvars.hcl")).unwrap();
+    let out = site.patch(&["image", "web=hot"]).code(0);
+    out.says("'prod' may read it too; whether it changes can't be told: the var file vars/prod");
 }
 
 /// What comes from outside of all files can't be written to one.

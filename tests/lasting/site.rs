@@ -231,10 +231,22 @@ impl Site {
         true
     }
 
+    /// Commits everything, some time after all that was done so far.
+    pub fn commit_later(&self, message: &str) {
+        let log = self.git(&["log", "-1", "--format=%ct"]);
+        let date = format!("{} +0000", log.trim().parse::<u64>().unwrap() + 3_600);
+        self.git_with(&["commit", "-q", "-a", "-m", message], &[("GIT_COMMITTER_DATE", &date)]);
+    }
+
     pub fn git(&self, arguments: &[&str]) -> String {
+        self.git_with(arguments, &[])
+    }
+
+    fn git_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> String {
         let mut command = Command::new("git");
         command.args(arguments).current_dir(self.fixture.project()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.fixture.path("home"));
+        command.envs(variables.iter().copied());
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(

@@ -82,6 +82,50 @@ fn a_later_patch_takes_an_earlier_ones_place() {
     assert_eq!(site.unsaved(), []);
 }
 
+/// What nobody runs any more isn't written over what people have since put there.
+#[test]
+fn a_patch_that_no_longer_runs_is_not_saved() {
+    let site = Site::started();
+    site.patch(&["image", "api=hot", "--live-only"]).code(0);
+    site.image_by_hand("api", "registry.example.com/api:hotter");
+    let before = site.fixture.read(API);
+    site.patch(&["save"]).code(0).says("nothing to do");
+    assert_eq!(site.fixture.read(API), before);
+    assert_eq!(site.unsaved(), []);
+}
+
+#[test]
+fn what_the_server_fills_in_is_saved() {
+    let site = Site::started();
+    site.patch(&["set", "api", "group.api.count=2", "--live-only"]).code(0).says("unsaved patch:");
+    site.patch(&["set", "api", "group.api.count=1", "--live-only"]).code(0).never_says("unsaved patch:");
+    assert_eq!(site.unsaved(), []);
+}
+
+/// Without git, too: once its file was registered, a job's patches are of the past.
+#[test]
+fn a_release_after_a_saved_patch_is_a_release() {
+    let site = Site::started();
+    site.patch(&["image", "api=hot"]).code(0);
+    site.stop().code(0);
+    site.start().code(0);
+    site.fixture.replace(API, "/api:hot\"", "/api:3\"");
+    assert_eq!(site.unsaved(), []);
+    site.patch(&["save"]).code(0).says("nothing to do");
+    site.start().code(0);
+    assert_eq!(site.image("api"), "registry.example.com/api:3");
+}
+
+#[test]
+fn patches_and_drift_are_told_together() {
+    let site = Site::started();
+    site.patch(&["image", "api=hot", "--live-only"]).code(0);
+    site.image_by_hand("web", "registry.example.com/web:hot");
+    let out = site.stop().code(3);
+    let out = out.says("would undo 1 unsaved patch").says("web runs other than jobs/web.nomad.hcl says");
+    out.says("blackstart patch save -e sandbox").says("blackstart drift --save -e sandbox");
+}
+
 /// Killed after the server took it, and before the file was written.
 #[test]
 fn a_crash_between_what_runs_and_its_file_is_not_forgotten() {

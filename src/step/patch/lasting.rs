@@ -232,13 +232,13 @@ impl Lasting {
         Ok(written)
     }
 
-    /// `Patch api: image`, and each value below.
+    /// `Patch api`, and each path below; the values are in the lines.
     fn subject(&self, asked: &[Asked]) -> String {
         let jobs: Vec<&str> = asked.iter().map(|asked| asked.job.as_str()).collect();
         let mut message = format!("Patch {}\n\n", text::list(&jobs));
         for Asked { job, values } in asked {
-            for (path, value) in values {
-                message.push_str(&format!("{job} {path} = {value}\n"));
+            for (path, _) in values {
+                message.push_str(&format!("{job} {path}\n"));
             }
         }
         text::harmless(&self.environment.secrets().mask(message.trim_end())).into_owned()
