@@ -107,7 +107,10 @@ fn edited(source: &Arc<Source>, inputs: &Inputs, job: &Job) -> bool {
     if edits.also.is_empty() {
         let mut expected = job.json.clone();
         path.set(&mut expected, &new).expect("it was set before");
-        assert_eq!(read.json, expected, "{path} and nothing else");
+        // A path by number may lead to another port once this one has a number of its own.
+        if path.get(&expected) == Some(&new) {
+            assert_eq!(read.json, expected, "{path} and nothing else");
+        }
     }
     !edits.edits.is_empty()
 }
