@@ -29,10 +29,14 @@ use restarting::{
     a_check_must_succeed_after_the_restart, a_job_that_somebody_changes_is_left_alone,
     each_only_when_the_last_is_healthy, one_that_does_not_get_healthy_ends_it, several_at_a_time,
 };
-use scaling::{bounds_are_kept, one_that_does_not_get_healthy_ends_the_scaling, up_and_down_step_by_step};
+use scaling::{
+    bounds_are_kept, one_that_does_not_get_healthy_ends_the_scaling, up_and_down_step_by_step,
+    what_has_no_place_is_not_begun,
+};
 use stopping::{
-    a_forgotten_one_runs_its_file, a_start_from_the_file_undoes_no_live_change_unasked,
-    a_stopped_one_comes_back_as_it_was, names_are_looked_up, nothing_happens_without_a_yes,
+    a_forgotten_one_keeps_its_variables, a_forgotten_one_runs_its_file,
+    a_start_from_the_file_undoes_no_live_change_unasked, a_stopped_one_comes_back_as_it_was,
+    names_are_looked_up, nothing_happens_without_a_yes,
 };
 
 macro_rules! suite {
@@ -66,6 +70,7 @@ suite![
     jobs_of_a_wave_are_added_up,
     a_stopped_one_comes_back_as_it_was,
     a_forgotten_one_runs_its_file,
+    a_forgotten_one_keeps_its_variables,
     a_start_from_the_file_undoes_no_live_change_unasked,
     names_are_looked_up,
     nothing_happens_without_a_yes,
@@ -77,4 +82,5 @@ suite![
     up_and_down_step_by_step,
     one_that_does_not_get_healthy_ends_the_scaling,
     bounds_are_kept,
+    what_has_no_place_is_not_begun,
 ];

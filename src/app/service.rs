@@ -12,7 +12,7 @@ use crate::base::text;
 use crate::environment::Environment;
 use crate::jobspec::Job;
 use crate::lasting;
-use crate::nomad::{Client, NomadError, is_stopped};
+use crate::nomad::{Client, NomadError, depends_on, is_stopped};
 use crate::plan::levels;
 
 /// What to do.
@@ -182,6 +182,10 @@ fn target(name: &str, known: &BTreeMap<String, bool>) -> Result<(String, Option<
     }
     match name.rsplit_once('/') {
         Some((job, group)) if known.contains_key(job) => Ok((job.to_owned(), Some(group.to_owned()))),
+        _ if is_pattern(name) => {
+            let message = format!("scale takes one service, not a pattern: '{}'", text::one_line(name));
+            Err(Failure::error(message).help("name the service, or SERVICE/GROUP"))
+        }
         Some((job, _)) => Err(unknown(job, &known.keys().cloned().collect())),
         None => Err(unknown(name, &known.keys().cloned().collect())),
     }
@@ -205,9 +209,8 @@ async fn dependents_first(client: &Client, jobs: Vec<String>) -> Result<Vec<Stri
     for id in &jobs {
         let job = client.job(id).await.map_err(|error| nomad(&error))?.filter(|job| !is_stopped(job));
         let job = job.unwrap_or_default();
-        let needs = job.pointer("/Meta/depends_on").and_then(|needs| needs.as_str()).unwrap_or_default();
-        for need in needs.split([',', ' ']).filter(|need| !need.is_empty()) {
-            after.entry(need.to_owned()).or_default().push(id.clone());
+        for need in depends_on(&job) {
+            after.entry(need).or_default().push(id.clone());
         }
     }
     // Jobs that depend on one another have no order; they are stopped as they were named.
@@ -246,5 +249,7 @@ mod tests {
         assert_eq!(of("team/pair/left"), Ok(("team/pair".into(), Some("left".into()))));
         assert_eq!(of("web/api"), Ok(("web".into(), Some("api".into()))));
         assert_eq!(of("wbe/api"), Err("there is no service 'wbe'".into()));
+        assert_eq!(of("we*"), Err("scale takes one service, not a pattern: 'we*'".into()));
+        assert_eq!(of("we*/api"), Err("scale takes one service, not a pattern: 'we*/api'".into()));
     }
 }

@@ -76,7 +76,9 @@ impl Client {
             reason: format!("{because}; and then: {error}"),
         };
         let id = job_id(job);
-        let Some(now) = self.job(id).await.map_err(unknown)? else { return Ok(Found::Other(None)) };
+        let Some(now) = self.job(id).await.map_err(unknown)? else {
+            return Ok(if index == 0 { Found::Before } else { Found::Other(None) });
+        };
         let actual = job_modify_index(&now);
         if actual == index {
             return Ok(Found::Before);

@@ -16,10 +16,13 @@ use crate::base::text;
 use crate::engine::{Breach, Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
 use crate::journal::Intent;
-use crate::nomad::{Client, canonical, is_stopped, job_id, job_modify_index};
+use crate::nomad::{Client, Planned, canonical, is_stopped, job_id, job_modify_index};
 
 /// Between two steps where nothing is said: what a system of replicas needs to settle.
 const INTERVAL: Duration = Duration::from_secs(25);
+
+/// Between two looks where one failed.
+const RETRY: Duration = Duration::from_secs(1);
 
 pub struct NomadScale(pub Inputs);
 
@@ -150,6 +153,15 @@ impl Scaling {
     }
 }
 
+/// What can't be placed isn't begun.
+fn no_place(shown: &str, planned: &Planned) -> Option<Breach> {
+    let failed: Vec<String> = planned.failed.iter().map(ToString::to_string).collect();
+    (!failed.is_empty()).then(|| Breach {
+        message: format!("there is no place for what '{shown}' would have: {}", failed.join("; ")),
+        help: Some("make room, or take a smaller number".to_owned()),
+    })
+}
+
 /// A group's name as a path has it: in quotes where it isn't a plain word.
 fn path_name(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -171,7 +183,7 @@ impl Step for NomadScale {
         let mut goal = scaling.job.clone();
         set_count(&mut goal, &scaling.group, to);
         let index = job_modify_index(&scaling.job);
-        let breach = scaling.refused(&wanted);
+        let mut breach = scaling.refused(&wanted);
         let mut lines = Vec::new();
         let mut diff = Value::Null;
         if from == to {
@@ -185,6 +197,7 @@ impl Step for NomadScale {
             if breach.is_none() {
                 let planned = client.plan(&goal).await.map_err(refused)?;
                 lines.extend(plan_lines(&planned, 1));
+                breach = no_place(&shown, &planned);
                 diff = canonical(&planned.diff);
             }
         }
@@ -267,7 +280,7 @@ impl Walk<'_> {
         self.tell(&format!("{} → {next}", self.at));
         set_count(&mut job, &self.scaling.group, next);
         // The index of the step before, not of this reading: whoever came in between is not overwritten.
-        let registered = self.client.register(&job, Some(self.index), None).await.map_err(refused)?;
+        let registered = self.client.register_surely(&job, self.index, None).await.map_err(refused)?;
         self.at = next;
         self.index = registered.job_modify_index;
         healthy(self.cx, self.client, &registered, self.wanted.timeout).await?;
@@ -281,11 +294,24 @@ impl Walk<'_> {
         let patience = self.wanted.timeout.unwrap_or(Duration::from_secs(600));
         let mut index = 0;
         loop {
-            let answer = self
-                .client
-                .allocations_after(id, index, Duration::from_secs(2))
-                .await
-                .map_err(|error| StepError { touched: Touched::Something, ..refused(error) })?;
+            let answer = tokio::select! {
+                answer = self.client.allocations_after(id, index, Duration::from_secs(2)) => answer,
+                () = self.cx.interrupted_times(2) => {
+                    let message = format!("interrupted while allocations of '{}' were ending", self.scaling.shown());
+                    return Err(StepError { interrupted: true, ..StepError::new(message, Touched::Something) });
+                }
+            };
+            let waited = Duration::try_from(self.cx.clock.now().duration_since(begun)).unwrap_or_default();
+            let answer = match answer {
+                Ok(answer) => answer,
+                // What is registered stays so whether it can be seen for a moment or not.
+                Err(error) if error.is_transient() && waited <= patience => {
+                    self.tell(&format!("can't be seen: {error}"));
+                    self.cx.clock.sleep(RETRY).await;
+                    continue;
+                }
+                Err(error) => return Err(StepError { touched: Touched::Something, ..refused(error) }),
+            };
             index = answer.index;
             let of_group =
                 answer.value.iter().filter(|a| a.task_group == self.scaling.group && !a.has_ended());
@@ -293,7 +319,6 @@ impl Walk<'_> {
             if ending == 0 {
                 return Ok(());
             }
-            let waited = Duration::try_from(self.cx.clock.now().duration_since(begun)).unwrap_or_default();
             if waited > patience {
                 let message = format!(
                     "{} of '{}' still ending",

@@ -16,9 +16,10 @@ use super::jobs::{client, fingerprint, healthy, plan_lines, refused, registered_
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
+use crate::jobspec::Job;
 use crate::journal::Intent;
-use crate::lasting::read_jobs;
-use crate::nomad::{Client, Submission, canonical, is_stopped, job_version};
+use crate::lasting::{Overlay, inputs, read_jobs, submission};
+use crate::nomad::{Client, Submission, canonical, depends_on, is_stopped, job_version};
 use crate::plan::levels;
 
 pub struct NomadStart(pub Inputs);
@@ -69,9 +70,10 @@ impl NomadStart {
         let starting =
             |from, job, submission, index| Starting { id: id.to_owned(), from, job, submission, index };
         let Some(job) = client.job(id).await.map_err(refused)? else {
-            let (job, name, source) = self.file(client, wanted, id).await?;
-            let submission = Submission { source, format: "hcl2".into(), ..Submission::default() };
-            return Ok(starting(From::File(name), job, Some(submission), 0));
+            let job = self.file(client, wanted, id).await?;
+            let inputs = inputs(&self.0.environment, &Overlay::default())?;
+            let source = submission(&self.0.environment, &job, &inputs);
+            return Ok(starting(From::File(job.source.name.clone()), job.json, Some(source), 0));
         };
         let index = crate::nomad::job_modify_index(&job);
         if !is_stopped(&job) {
@@ -90,18 +92,13 @@ impl NomadStart {
     }
 
     /// The job file of a job that Nomad doesn't know.
-    async fn file(
-        &self,
-        client: &Client,
-        wanted: &Wanted,
-        id: &str,
-    ) -> Result<(Value, String, String), StepError> {
+    async fn file(&self, client: &Client, wanted: &Wanted, id: &str) -> Result<Job, StepError> {
         let jobs =
             if wanted.files.is_empty() { Vec::new() } else { read_jobs(&self.0.environment, &wanted.files)? };
         if let Some(job) = jobs.iter().find(|job| job.id() == id) {
-            return Ok((job.json.clone(), job.source.name.clone(), job.source.text.clone()));
+            return Ok(job.clone());
         }
-        let known: Vec<&str> = jobs.iter().map(crate::jobspec::Job::id).collect();
+        let known: Vec<&str> = jobs.iter().map(Job::id).collect();
         if let Some(near) = text::nearest(id, known.iter().copied()) {
             let error = StepError::untouched(format!("there is no job '{}'", text::one_line(id)));
             return Err(error.help(format!("did you mean '{}'?", text::one_line(near))));
@@ -226,7 +223,7 @@ async fn start(cx: &Context, client: &Client, wanted: &Wanted, one: &Starting) -
         From::On { healthy: false } => client.as_registered(&one.id).await.map_err(refused)?,
         From::Version { .. } | From::File(_) => {
             cx.progress(Some(text::one_line(&one.id)), "registering", None);
-            let registered = client.register(&one.job, Some(one.index), one.submission.as_ref()).await;
+            let registered = client.register_surely(&one.job, one.index, one.submission.as_ref()).await;
             Some(registered.map_err(refused)?)
         }
     };
@@ -240,12 +237,8 @@ async fn start(cx: &Context, client: &Client, wanted: &Wanted, one: &Starting) -
 /// The jobs in levels: each waits for the ones it depends on.
 fn order(starting: &[Starting]) -> Result<Vec<Vec<String>>, StepError> {
     let names: Vec<String> = starting.iter().map(|one| one.id.clone()).collect();
-    let needs = |job: &Value| -> Vec<String> {
-        let list = job.pointer("/Meta/depends_on").and_then(Value::as_str).unwrap_or_default();
-        list.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
-    };
     let after: BTreeMap<String, Vec<String>> =
-        starting.iter().map(|one| (one.id.clone(), needs(&one.job))).collect();
+        starting.iter().map(|one| (one.id.clone(), depends_on(&one.job))).collect();
     levels(&names, &after).map_err(|cycle| {
         StepError::untouched(format!("these jobs depend on one another: {}", cycle.0.join(" → ")))
             .help("take one of the names out of a meta.depends_on")

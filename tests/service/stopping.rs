@@ -78,6 +78,28 @@ pub fn a_forgotten_one_runs_its_file(site: &Site) {
     assert_eq!(source["Source"], file("api", 1, 50, 32, ""));
 }
 
+pub fn a_forgotten_one_keeps_its_variables(site: &Site) {
+    let plain = file("api", 1, 50, 32, "").replace("memory = 32", "memory = var.memory");
+    let text = format!("variable \"memory\" {{\n  type = number\n}}\n\n{plain}");
+    site.project(&[
+        ("plans/up.hcl", UP),
+        ("nomad-jobs/api.nomad.hcl", &text),
+        ("values.hcl", "memory = 33\n"),
+    ]);
+    let settings = std::fs::read_to_string(site.fixture.project().join("blackstart.hcl")).unwrap();
+    let with = settings.replace("  nomad {\n", "  nomad {\n    var_files = [\"values.hcl\"]\n");
+    site.fixture.write("blackstart.hcl", &with);
+    let out = site.run(&["service", "start", "api", "--yes"]);
+    site.fixture.write("blackstart.hcl", &settings);
+    out.code(0);
+    let kept = site.get("/v1/job/api/submission?version=0");
+    assert_eq!(
+        (&kept["Source"], kept["Variables"].as_str()),
+        (&json!(text), Some("memory = 33\n")),
+        "{kept:#}"
+    );
+}
+
 pub fn a_start_from_the_file_undoes_no_live_change_unasked(site: &Site) {
     site.project(&[("plans/up.hcl", UP), ("nomad-jobs/api.nomad.hcl", &file("api", 1, 50, 32, ""))]);
     site.run(&["run", "up", "--yes"]).code(0);
@@ -117,6 +139,7 @@ pub fn names_are_looked_up(site: &Site) {
     wrong(&["service", "stop", "nothing*", "--yes"], &["no service matches 'nothing*'"]);
     wrong(&["service", "start", "apj", "--yes"], &["there is no service 'apj'", "did you mean 'api'?"]);
     wrong(&["service", "scale", "wbe", "2", "--yes"], &["did you mean 'web'?"]);
+    wrong(&["service", "scale", "job_*", "3", "--yes"], &["scale takes one service, not a pattern"]);
     wrong(&["service", "scale", "web/apj", "2", "--yes"], &["no group 'apj'", "did you mean 'api'?"]);
     wrong(&["service", "restart", "web", "--batch", "0", "--yes"], &["a batch of"]);
     // A pattern means each that it fits.

@@ -193,7 +193,7 @@ impl Lasting {
     /// Writes what is for the jobs that count, and commits it.
     pub async fn write(&self, cx: &Context, counts: impl Fn(&str) -> bool) -> Result<Written, StepError> {
         let Some(back) = &self.back else {
-            if self.unreadable.is_none() {
+            if self.unreadable.is_none() && self.asked.iter().any(|asked| counts(&asked.job)) {
                 cx.teller.note("the job files don't have this yet: it was for the running jobs only");
             }
             return Ok(Written::default());

@@ -10,7 +10,7 @@ use crate::engine::Context;
 use crate::nomad::{
     CLOSING, Client, FollowOptions, NomadError, Registered, Verdict, follow, is_idle, job_modify_index,
 };
-use crate::step::jobs::{back_now, watch};
+use crate::step::jobs::{PATIENCE, back_now, watch};
 
 /// What a job of a patch is changed with.
 #[derive(Clone, Copy)]
@@ -123,8 +123,9 @@ impl Worker<'_> {
         }
     }
 
+    /// Why what was there before isn't healthy again. How long a change may take says nothing of it.
     async fn unhealthy(self, registered: &Registered) -> Option<String> {
-        match watch(self.cx, self.client, registered, self.timeout, Duration::ZERO).await {
+        match watch(self.cx, self.client, registered, PATIENCE, Duration::ZERO).await {
             Ok(verdict) if verdict.is_healthy() => None,
             Ok(verdict) => verdict.lines().into_iter().next(),
             Err(error) => Some(error.to_string()),
