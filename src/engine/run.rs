@@ -457,6 +457,17 @@ fn start(run: &Run) -> Result<(), JournalError> {
     })
 }
 
+/// What a run that isn't approved leaves: one that is gone on with may have changed something before.
+fn left(run: &Run) -> String {
+    if !run.state().may_have_changed() {
+        return "nothing was changed".to_owned();
+    }
+    match run.progress().0.as_slice() {
+        [] => "nothing more was changed, but this run had begun to change something before".to_owned(),
+        done => format!("nothing more was changed; done before: {}", crate::base::text::list(done)),
+    }
+}
+
 /// Gets the yes, and journals the run's start with it.
 async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(), Finished> {
     let resumed = matches!(run.resume, Resume::Of(_));
@@ -509,7 +520,7 @@ async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(
                 Body::RunAbandoned { who }
             };
             run.append(&last).map_err(failed)?;
-            Err(denied("not approved; nothing was changed".into(), None))
+            Err(denied(format!("not approved; {}", left(run)), None))
         }
         Answer::Wait | Answer::Nobody => {
             if resumed {
@@ -517,10 +528,8 @@ async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(
             }
             let how = if run.protected { "" } else { "--yes, or " };
             let help = format!("run it in a terminal, or give {how}--approve {digest}");
-            Err(denied(
-                "this needs an approval, and nobody is there to ask; nothing was changed".into(),
-                Some(help),
-            ))
+            let summary = format!("this needs an approval, and nobody is there to ask; {}", left(run));
+            Err(denied(summary, Some(help)))
         }
     }
 }

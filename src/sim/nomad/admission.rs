@@ -61,6 +61,18 @@ pub fn spec_changed(old: &Value, new: &Value) -> bool {
     *old != new
 }
 
+/// What a task can't ask for.
+fn resources(wanted: &Value) -> impl Iterator<Item = String> {
+    let of = |key: &str| int(wanted, key);
+    let (cpu, cores, memory) = (of("CPU"), of("Cores"), of("MemoryMB"));
+    let both = (cores > 0 && cpu > 0)
+        .then(|| "Task can only ask for 'cpu' or 'cores' resource, not both.".to_owned());
+    let negative = (cores < 0).then(|| format!("cores value ({cores}) cannot be negative"));
+    let slow = (cpu < 1 && cores == 0).then(|| format!("minimum CPU value is 1; got {cpu}"));
+    let small = (memory < 10).then(|| format!("minimum MemoryMB value is 10; got {memory}"));
+    [both, negative, slow, small].into_iter().flatten()
+}
+
 /// The checks of Nomad that a wrong job file runs into most.
 pub fn validate(job: &Value) -> Result<(), Failure> {
     let mut errors: Vec<String> = Vec::new();
@@ -100,12 +112,7 @@ pub fn validate(job: &Value) -> Result<(), Failure> {
             if text(task, "Driver").is_empty() {
                 errors.push(format!("{of}: Missing task driver"));
             }
-            if int(&task["Resources"], "MemoryMB") < 10 {
-                errors.push(format!(
-                    "{of}: Minimum MemoryMB value is 10; got {}",
-                    int(&task["Resources"], "MemoryMB")
-                ));
-            }
+            errors.extend(resources(&task["Resources"]).map(|error| format!("{of}: {error}")));
         }
     }
     if errors.is_empty() {
