@@ -108,7 +108,12 @@ proptest! {
             prop_assert!(!edit.new.contains('\n'));
         }
         if written || !path.ends_with("user") {
-            let (undone, _) = made(&text, &path, &old).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let (undone, _) = match made(&text, &path, &old) {
+                Ok(done) => done,
+                // What a heredoc holds now may stand in a way that the old text can't.
+                Err(EditError::Unproved { .. }) if path.ends_with("data") => return Ok(()),
+                Err(error) => return Err(TestCaseError::fail(error.to_string())),
+            };
             if written && !path.ends_with("data") {
                 prop_assert_eq!(&undone, &file.text);
             } else {

@@ -38,7 +38,7 @@ pub fn encode(text: &str, form: Form, before: &str, after: &str, margin: &str) -
             }
             '\n' => {
                 out.push('\n');
-                if !rest.is_empty() && !rest.starts_with('\n') {
+                if !rest.is_empty() && !rest.starts_with('\n') && !rest.starts_with("\r\n") {
                     out.push_str(margin);
                 }
             }
