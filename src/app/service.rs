@@ -134,10 +134,6 @@ fn nomad(error: &NomadError) -> Failure {
     }
 }
 
-fn is_pattern(name: &str) -> bool {
-    name.contains(['*', '?', '['])
-}
-
 /// The names that are meant, each once, in the order given.
 fn meant(wanted: &[String], known: &BTreeSet<String>) -> Result<Vec<String>, Failure> {
     let mut found: Vec<String> = Vec::new();
@@ -145,7 +141,7 @@ fn meant(wanted: &[String], known: &BTreeSet<String>) -> Result<Vec<String>, Fai
         let before = found.len();
         if known.contains(name) {
             found.push(name.clone());
-        } else if is_pattern(name) {
+        } else if text::is_pattern(name) {
             let pattern = glob::Pattern::new(name).map_err(|error| {
                 Failure::error(format!("'{}' is not a pattern: {error}", text::one_line(name)))
             })?;
@@ -163,7 +159,7 @@ fn meant(wanted: &[String], known: &BTreeSet<String>) -> Result<Vec<String>, Fai
 fn unknown(name: &str, known: &BTreeSet<String>) -> Failure {
     let shown = text::one_line(name);
     let names: Vec<&str> = known.iter().map(String::as_str).collect();
-    let what = if is_pattern(name) {
+    let what = if text::is_pattern(name) {
         format!("no service matches '{shown}'")
     } else {
         format!("there is no service '{shown}'")
@@ -182,7 +178,7 @@ fn target(name: &str, known: &BTreeMap<String, bool>) -> Result<(String, Option<
     }
     match name.rsplit_once('/') {
         Some((job, group)) if known.contains_key(job) => Ok((job.to_owned(), Some(group.to_owned()))),
-        _ if is_pattern(name) => {
+        _ if text::is_pattern(name) => {
             let message = format!("scale takes one service, not a pattern: '{}'", text::one_line(name));
             Err(Failure::error(message).help("name the service, or SERVICE/GROUP"))
         }

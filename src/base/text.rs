@@ -78,6 +78,11 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
+/// Whether names of services in a command or plan stand for several: `*` is any text, `?` any character.
+pub fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?'])
+}
+
 /// `1 step`, `13 steps`, `2 patches`.
 pub fn count(n: usize, noun: &str) -> String {
     let hisses = ["s", "x", "z", "ch", "sh"].iter().any(|end| noun.ends_with(end));

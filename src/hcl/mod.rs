@@ -22,7 +22,7 @@ mod varfile;
 
 pub use eval::{MAX_WORK, Root, Scope};
 pub use fmt::format;
-pub use functions::{Functions, base64};
+pub use functions::{Functions, base64, json_string};
 pub use json_syntax::{Node as JsonNode, NodeKind as JsonNodeKind, parse_node as parse_json};
 pub use parse::{MAX_DEPTH, MAX_SIZE, parse, parse_expression, parse_template};
 pub use tree::{

@@ -214,6 +214,27 @@ pub enum Binary {
     Modulo,
 }
 
+impl Binary {
+    /// As it is written between its operands.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Or => "||",
+            Self::And => "&&",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Modulo => "%",
+        }
+    }
+}
+
 /// An absolute traversal: which root an expression reads, and what of it.
 #[derive(Clone, Debug)]
 pub struct Reference {

@@ -1,9 +1,8 @@
 //! A job as text, byte for byte as the stock client prints it.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value as Json};
 
+use crate::hcl::json_string;
 use crate::jobspec::schema::{JOB, Kind, Struct};
 
 /// `{"Job": …}` as `nomad job run -output` prints it: keys in the order of the API's structs (of free
@@ -34,7 +33,7 @@ fn members<'a>(
     let mut empty = true;
     for (key, json, kind) in members {
         line(out, &mut empty, depth + 1);
-        text(out, key);
+        json_string(key, out);
         out.push_str(": ");
         field(out, kind, json, depth + 1);
     }
@@ -58,7 +57,7 @@ fn value(out: &mut String, json: &Json, depth: usize) {
     match json {
         Json::Object(map) => members(out, sorted(map).map(|(key, json)| (key, json, None)), depth),
         Json::Array(items) => array(out, items, depth, value),
-        Json::String(string) => text(out, string),
+        Json::String(string) => json_string(string, out),
         Json::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
             Some(float) => out.push_str(&go_float(float)),
             None => out.push_str(&number.to_string()),
@@ -101,27 +100,6 @@ fn end(out: &mut String, empty: bool, bracket: char, depth: usize) {
 fn new_line(out: &mut String, depth: usize) {
     out.push('\n');
     out.extend(std::iter::repeat_n("    ", depth));
-}
-
-/// Go escapes what could end a script in HTML, too.
-fn text(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{0}'..='\u{1f}' | '\u{2028}' | '\u{2029}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 /// The shortest digits that read back as the same number, with an exponent where Go has one.

@@ -231,7 +231,11 @@ async fn start(cx: &Context, client: &Client, wanted: &Wanted, one: &Starting) -
         StepError::new(format!("the job '{}' is gone", text::one_line(&one.id)), Touched::Unknown)
     })?;
     healthy(cx, client, &registered, wanted.timeout).await?;
-    Ok(json!({ "evaluation": registered.eval_id, "index": registered.job_modify_index }))
+    let mut evidence = json!({ "evaluation": registered.eval_id, "index": registered.job_modify_index });
+    if let From::File(file) = &one.from {
+        evidence["file"] = json!(file);
+    }
+    Ok(evidence)
 }
 
 /// The jobs in levels: each waits for the ones it depends on.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::{self, Access, Code, Failure, GuardOverride, Opened, Options, Request, guard_override};
+use crate::app::{
+    self, Access, Chosen, Code, Failure, GuardOverride, Opened, Options, Request, Session, guard_override,
+};
 use crate::base::text;
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
@@ -111,6 +113,34 @@ pub fn open_to_give_up(options: &Options, doing: &str) -> Result<Opened, Failure
     let project = app::project(options)?;
     let environment = app::choose(&project, options)?;
     app::open(&project, environment, options, Access::Change, doing)
+}
+
+/// Shows what a plan that a command made would do, and the digest to approve it by; changes nothing. An
+/// error unless a look was all that was wanted.
+pub async fn look_made(
+    opened: &Opened,
+    session: &Session,
+    request: &Request,
+    chosen: Chosen,
+    dry_run: bool,
+) -> Result<Code, Failure> {
+    let preview = app::preview_made(opened, session, request, chosen).await?;
+    let teller = session.teller(&opened.clock, None, opened.settings.simulated);
+    if !preview.changes {
+        teller.note("nothing to do");
+        return Ok(Code::Done);
+    }
+    if dry_run {
+        teller.note(format!(
+            "nothing was changed: with --approve {} in place of --dry-run, the same command does this",
+            preview.digest
+        ));
+        return Ok(Code::Done);
+    }
+    let yes = if opened.settings.protected { "" } else { "--yes, or " };
+    let what = "this needs an approval, and there is no terminal to ask at; nothing was changed";
+    let help = format!("run it in a terminal, or give {yes}--approve {}", preview.digest);
+    Err(Failure::new(Code::Denied, what).help(help))
 }
 
 /// Shows why a run ended otherwise than well, and gives its exit code.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::common::{duration, ended, open_to_change, open_to_look};
+use super::common::{duration, ended, look_made, open_to_change, open_to_look};
 use crate::app::{self, Code, Failure, Request, Verb};
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
@@ -167,21 +167,7 @@ async fn done(
         let opened = open_to_look(&options)?;
         let session = ui.session(&opened.who);
         let chosen = app::service_plan(&opened, verb, services, how.timeout).await?;
-        let preview = app::preview_made(&opened, &session, &request, chosen).await?;
-        let teller = session.teller(&opened.clock, None, opened.settings.simulated);
-        if !preview.changes {
-            teller.note("nothing to do");
-            return Ok(Code::Done);
-        }
-        if how.dry_run {
-            teller
-                .note(format!("nothing was changed; to approve exactly this: --approve {}", preview.digest));
-            return Ok(Code::Done);
-        }
-        let yes = if opened.settings.protected { "" } else { "--yes, or " };
-        let what = "this needs an approval, and there is no terminal to ask at; nothing was changed";
-        let help = format!("run it in a terminal, or give {yes}--approve {}", preview.digest);
-        return Err(Failure::new(Code::Denied, what).help(help));
+        return look_made(&opened, &session, &request, chosen, how.dry_run).await;
     }
     let opened = open_to_change(&options, &request, ui, &format!("service {}", verb.name()))?;
     let session = ui.session(&opened.who);

@@ -18,24 +18,6 @@ pub fn unary(operator: Unary, value: &Value, span: &Span) -> Evaluated {
     })
 }
 
-pub fn symbol(operator: Binary) -> &'static str {
-    match operator {
-        Binary::Or => "||",
-        Binary::And => "&&",
-        Binary::Equal => "==",
-        Binary::NotEqual => "!=",
-        Binary::Greater => ">",
-        Binary::GreaterOrEqual => ">=",
-        Binary::Less => "<",
-        Binary::LessOrEqual => "<=",
-        Binary::Add => "+",
-        Binary::Subtract => "-",
-        Binary::Multiply => "*",
-        Binary::Divide => "/",
-        Binary::Modulo => "%",
-    }
-}
-
 fn operand(value: &Value, to: &Type, symbol: &str, span: &Span) -> Evaluated {
     if value.is_null() {
         return Err(Diagnostic::error(format!("`{symbol}` can't be used on null")).at(span));
@@ -45,7 +27,7 @@ fn operand(value: &Value, to: &Type, symbol: &str, span: &Span) -> Evaluated {
 
 /// `spans` are those of the left and right operand and of the whole.
 pub fn binary(operator: Binary, left: &Value, right: &Value, spans: [&Span; 3]) -> Evaluated {
-    let sign = symbol(operator);
+    let sign = operator.symbol();
     match operator {
         Binary::Equal | Binary::NotEqual => {
             if !left.is_wholly_known() || !right.is_wholly_known() {

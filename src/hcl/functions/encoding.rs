@@ -92,7 +92,8 @@ fn write_json(value: &Value, out: &mut String) -> Result<(), String> {
     Ok(())
 }
 
-fn json_string(text: &str, out: &mut String) {
+/// Appends a text as Go's JSON has it: what could end a script in HTML is escaped, too.
+pub fn json_string(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {

@@ -18,5 +18,5 @@ mod yaml_decode;
 mod yaml_encode;
 
 pub use call::call;
-pub use encoding::base64;
+pub use encoding::{base64, json_string};
 pub use registry::Functions;

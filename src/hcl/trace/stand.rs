@@ -4,7 +4,7 @@ use crate::base::{Diagnostic, Span};
 use crate::hcl::eval::{elements, truth};
 use crate::hcl::trace::calls;
 use crate::hcl::trace::frame::{Frame, Key, Lead};
-use crate::hcl::tree::{Binary, Expr, ExprKind, For, ObjectItem, ObjectKey, Part, Unary};
+use crate::hcl::tree::{Expr, ExprKind, For, ObjectItem, ObjectKey, Part, Unary};
 use crate::hcl::value::{Type, Value, convert};
 
 /// How many names, branches and elements are followed from one place to the next.
@@ -220,29 +220,11 @@ pub(super) fn maker(expr: &Expr) -> String {
         ExprKind::Call { name, .. } => format!("the function `{}`", name.text),
         ExprKind::Unary { operator: Unary::Negate, .. } => "the operator `-`".to_owned(),
         ExprKind::Unary { operator: Unary::Not, .. } => "the operator `!`".to_owned(),
-        ExprKind::Binary { operator, .. } => format!("the operator `{}`", sign(*operator)),
+        ExprKind::Binary { operator, .. } => format!("the operator `{}`", operator.symbol()),
         ExprKind::For(_) => "a `for`".to_owned(),
         ExprKind::Splat { .. } => "a splat".to_owned(),
         ExprKind::Tuple(_) => "a list".to_owned(),
         ExprKind::Object(_) => "an object".to_owned(),
         _ => "an expression".to_owned(),
-    }
-}
-
-fn sign(operator: Binary) -> &'static str {
-    match operator {
-        Binary::Or => "||",
-        Binary::And => "&&",
-        Binary::Equal => "==",
-        Binary::NotEqual => "!=",
-        Binary::Greater => ">",
-        Binary::GreaterOrEqual => ">=",
-        Binary::Less => "<",
-        Binary::LessOrEqual => "<=",
-        Binary::Add => "+",
-        Binary::Subtract => "-",
-        Binary::Multiply => "*",
-        Binary::Divide => "/",
-        Binary::Modulo => "%",
     }
 }

@@ -136,17 +136,7 @@ fn updating(group: &Group, update: &Update, found: &mut Found) {
         layers.refuse("ProgressDeadline", "`progress_deadline` is less than nothing", help, found);
     }
     if least >= most {
-        let message = format!(
-            "an instance has {} to become healthy (`healthy_deadline`) and must be so for {} (`min_healthy_time`)",
-            time(most),
-            time(least)
-        );
-        layers.refuse(
-            written(&layers, "MinHealthyTime", "HealthyDeadline"),
-            message,
-            "make the first longer than the second",
-            found,
-        );
+        too_short(&layers, least, most, found);
     }
     if progress != 0 && most >= progress {
         let message = format!(
@@ -208,18 +198,19 @@ fn migrating(group: &Group, found: &mut Found) {
         }
     }
     if least > most {
-        let message = format!(
-            "an instance has {} to become healthy (`healthy_deadline`) and must be so for {} (`min_healthy_time`)",
-            time(most),
-            time(least)
-        );
-        layers.refuse(
-            written(&layers, "MinHealthyTime", "HealthyDeadline"),
-            message,
-            "make the first longer than the second",
-            found,
-        );
+        too_short(&layers, least, most, found);
     }
+}
+
+/// An instance can't be healthy for as long as it must within the time that it has.
+fn too_short(layers: &Layers, least: i64, most: i64, found: &mut Found) {
+    let message = format!(
+        "an instance has {} to become healthy (`healthy_deadline`) and must be so for {} (`min_healthy_time`)",
+        time(most),
+        time(least)
+    );
+    let name = written(layers, "MinHealthyTime", "HealthyDeadline");
+    layers.refuse(name, message, "make the first longer than the second", found);
 }
 
 fn restarting(group: &Group, found: &mut Found) {

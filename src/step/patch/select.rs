@@ -82,7 +82,7 @@ enum Name {
 impl Name {
     fn of(text: &str) -> Self {
         match Pattern::new(text) {
-            Ok(pattern) if is_pattern(text) => Self::Like(pattern),
+            Ok(pattern) if text::is_pattern(text) => Self::Like(pattern),
             _ => Self::Exactly(text.to_owned()),
         }
     }
@@ -100,10 +100,6 @@ impl Name {
             Self::Like(_) => None,
         }
     }
-}
-
-fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?'])
 }
 
 /// Something wrong with one service of the patch.
@@ -125,7 +121,8 @@ impl Problem {
 /// Reads the jobs that the services name and sets in them what is wanted.
 pub(super) async fn select(from: Jobs<'_>, services: &[ServiceChange]) -> Result<Vec<Edited>, StepError> {
     // A plain name needs no list of what is there.
-    let plain = services.iter().all(|change| !is_pattern(&change.service) && !change.service.contains('/'));
+    let plain =
+        services.iter().all(|change| !text::is_pattern(&change.service) && !change.service.contains('/'));
     let stubs = if plain { None } else { Some(from.list().await.map_err(refused)?) };
     let mut problems = Problems::default();
     let mut targets: Vec<(&ServiceChange, Vec<Target>)> = Vec::new();
@@ -187,7 +184,7 @@ async fn read(from: Jobs<'_>, ids: &[&str]) -> Result<BTreeMap<String, Option<Va
 /// reading that names a job is meant.
 fn named(service: &str, stubs: Option<&[JobStub]>) -> Option<Vec<Target>> {
     let readings = Selector::readings(service);
-    let Some(stubs) = stubs.filter(|_| is_pattern(service) || service.contains('/')) else {
+    let Some(stubs) = stubs.filter(|_| text::is_pattern(service) || service.contains('/')) else {
         let target = |reading: Selector| Target { job: reading.job, group: None, task: None, loose: false };
         return readings.into_iter().next().map(|reading| vec![target(reading)]);
     };
@@ -220,7 +217,7 @@ async fn nothing_there(from: Jobs<'_>, service: &str) -> Result<Problem, StepErr
     let names: Vec<&str> = stubs.iter().map(|stub| stub.id.as_str()).collect();
     let first = service.split('/').next().unwrap_or(service);
     let whole = text::one_line(service);
-    if is_pattern(first) {
+    if text::is_pattern(first) {
         return Ok(Problem::new(format!("no running job is like '{whole}'")).help(known(&names)));
     }
     if names.contains(&first) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::super::common::{duration, ended, open_to_change, open_to_look, pair};
+use super::super::common::{duration, ended, look_made, open_to_change, open_to_look, pair};
 use super::{drop, save};
 use crate::app::{self, Code, Failure, OnFailure, Only, Opened, PatchFile, Request, ServiceChange, Wanted};
 use crate::cli::args::Global;
@@ -211,23 +211,7 @@ pub async fn run(args: &Patch, global: &Global, ui: &Ui) -> Result<Code, Failure
         let (wanted, file) = read(&opened, wanted, how, file)?;
         let session = ui.session(&opened.who);
         let chosen = app::patch_plan(&opened, &wanted, file)?;
-        let preview = app::preview_made(&opened, &session, &request, chosen).await?;
-        let teller = session.teller(&opened.clock, None, opened.settings.simulated);
-        if !preview.changes {
-            teller.note("nothing to do");
-            return Ok(Code::Done);
-        }
-        if how.dry_run {
-            teller.note(format!(
-                "nothing was changed: with --approve {} in place of --dry-run, the same command does this",
-                preview.digest
-            ));
-            return Ok(Code::Done);
-        }
-        let how = if opened.settings.protected { "" } else { "--yes, or " };
-        let what = "this needs an approval, and there is no terminal to ask at; nothing was changed";
-        let help = format!("run it in a terminal, or give {how}--approve {}", preview.digest);
-        return Err(Failure::new(Code::Denied, what).help(help));
+        return look_made(&opened, &session, &request, chosen, how.dry_run).await;
     }
     let opened = open_to_change(&options, &request, ui, "patch")?;
     let (wanted, file) = read(&opened, wanted, how, file)?;

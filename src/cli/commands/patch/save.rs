@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::super::common::{ended, open_to_change, open_to_look};
+use super::super::common::{ended, look_made, open_to_change, open_to_look};
 use crate::app::{self, Code, Failure, Opened, Request, Saving};
 use crate::base::text;
 use crate::cli::args::Global;
@@ -83,14 +83,8 @@ pub async fn write(
     };
     let chosen = app::patch_plan(&opened, &wanted, None)?;
     if nobody {
-        let preview = app::preview_made(&opened, &session, &request, chosen).await?;
-        if !preview.changes {
-            return Ok(if left.is_empty() { Code::Done } else { Code::Changes });
-        }
-        let how = if opened.settings.protected { "" } else { "--yes, or " };
-        let what = "this needs an approval, and there is no terminal to ask at; nothing was changed";
-        let help = format!("run it in a terminal, or give {how}--approve {}", preview.digest);
-        return Err(Failure::new(Code::Denied, what).help(help));
+        let code = look_made(&opened, &session, &request, chosen, false).await?;
+        return Ok(if left.is_empty() { code } else { Code::Changes });
     }
     let finished = app::start_made(&opened, &session, &request, chosen).await?;
     let code = ended(&finished, ui);
