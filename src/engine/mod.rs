@@ -9,6 +9,7 @@
 mod approval;
 mod decision;
 mod dispatch;
+mod explain;
 mod gates;
 mod latch;
 mod look;

@@ -56,6 +56,7 @@ pub(super) async fn preview(
         breach,
         precondition: json!({ "patch": wanted, "commit": lasting.meant() }),
         settled: true,
+        protects: lasting.protects(),
         material: Some(Box::new(Material { jobs: Vec::new(), lasting })),
         ..Preview::new(summary, decision)
     })

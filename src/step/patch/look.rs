@@ -149,6 +149,7 @@ impl Step for Patch {
             undo: (!priors.is_empty()).then(|| json!(priors).to_string().into_bytes()),
             // The server takes it over the jobs that were seen, and no others.
             settled: true,
+            protects: lasting.protects(),
             material: Some(Box::new(Material { jobs: changed, lasting })),
             ..Preview::new(summary, decision)
         })
