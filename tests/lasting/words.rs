@@ -181,7 +181,7 @@ fn a_protected_environment_that_reads_the_files_is_approved_by_its_name() {
     let (text, code) = terminal.end();
     assert_eq!((code, site.image("web").as_str()), (0, "registry.example.com/web:hot"), "{text}");
     // A digest is an approval of all that was shown.
-    let digest = site.run(&["patch", "image", "web=hotter"]).code(4).digest();
+    let digest = site.run(&["patch", "image", "web=hotter"]).code(4).never_says("give --yes").digest();
     site.run(&["patch", "image", "web=hotter", "--approve", &digest]).code(0);
     // Its own line stands over the shared one there.
     site.fixture.write("vars/prod.nomadvars.hcl", "web_tag = \"stays\"\n");
