@@ -225,6 +225,7 @@ impl Run {
             clock: self.clock.clone(),
             teller: self.teller.clone(),
             facts: Arc::clone(&self.facts),
+            journal: self.journal.clone(),
             earlier,
             last: self.last.get(step).cloned(),
             guard: self.guards.get(step).cloned().or(journaled),

@@ -86,7 +86,7 @@ impl Step for Patch {
             return Ok(Preview { later: Some(why.clone()), ..Preview::new(summary, decision) });
         }
         if wanted.only == Some(Only::File) {
-            return files::preview(&self.inputs.environment, &wanted).await;
+            return files::preview(cx, &self.inputs.environment, &wanted).await;
         }
         let client = client(&self.inputs.environment).await?;
         let (jobs, planned) = looked_at(&client, &wanted).await?;
@@ -101,7 +101,7 @@ impl Step for Patch {
         let order = order(edited.iter())?;
         let all: Vec<Edited> = pairs.iter().map(|(job, _)| job.clone()).collect();
         let environment = &self.inputs.environment;
-        let lasting = Lasting::look(environment, Some(&client), &wanted, &all, &edited).await?;
+        let lasting = Lasting::look(cx, environment, Some(&client), &wanted, &all, &edited).await?;
         for (job, planned) in pairs {
             let id = text::one_line(&job.id);
             let meanwhile = self.meanwhile(&job);
@@ -137,7 +137,8 @@ impl Step for Patch {
             n => format!("{} to change", text::count(n, "job")),
         };
         let record = |job: &Edited| json!({ "id": job.id, "index": job.index, "changes": job.changes });
-        let precondition = json!({ "jobs": changed.iter().map(record).collect::<Vec<_>>(), "patch": wanted });
+        let jobs: Vec<Value> = changed.iter().map(record).collect();
+        let precondition = json!({ "jobs": jobs, "patch": wanted, "commit": lasting.meant() });
         let decision = json!({ "nomad": client.address(), "jobs": decisions, "lasting": lasting.decision() });
         let priors: Vec<&Value> = changed.iter().map(|job| &job.prior).collect();
         Ok(Preview {
@@ -158,7 +159,7 @@ impl Step for Patch {
         let material = preview.material.and_then(|m| m.downcast::<Material>().ok());
         let material = material.ok_or_else(|| StepError::untouched("the jobs were not looked at"))?;
         let Material { jobs, lasting } = *material;
-        lasting.still()?;
+        lasting.still().await?;
         if wanted.only == Some(Only::File) {
             return files::execute(cx, &lasting).await;
         }
@@ -184,22 +185,19 @@ impl Step for Patch {
             None => !(undone && taken.iter().any(|(job, _)| job.id == id)),
         };
         let written = lasting.write(cx, counts).await;
-        match (outcome, written) {
-            (Ok(mut outcome), Ok(written)) => {
+        match outcome {
+            Ok(mut outcome) => {
                 written.record(&mut outcome.evidence);
-                Ok(outcome)
-            }
-            (Ok(outcome), Err(error)) => {
+                let Some(error) = written.error else { return Ok(outcome) };
                 let message = format!("{}, but {}", outcome.summary, error.message);
                 Err(StepError { message, evidence: outcome.evidence, ..error })
             }
-            (Err(mut failed), Ok(written)) => {
+            Err(mut failed) => {
                 written.record(&mut failed.evidence);
+                if let Some(error) = written.error {
+                    failed.message = format!("{}\n{}", failed.message, error.message);
+                }
                 Err(failed)
-            }
-            (Err(failed), Err(error)) => {
-                let message = format!("{}\n{}", failed.message, error.message);
-                Err(StepError { message, ..failed })
             }
         }
     }
