@@ -34,8 +34,9 @@ pub(super) async fn run_step(
 fn told(run: &Run, spec: &StepSpec, began: Timestamp, error: StepError) -> Stop {
     let text = chain(&error);
     let seconds = run.clock.now().duration_since(began).as_secs_f64();
-    run.teller.tell(What::StepFailed { step: spec.name.clone(), error: text.clone(), seconds });
-    if error.interrupted || *run.interrupts.borrow() >= 2 {
+    let interrupted = error.interrupted;
+    run.teller.tell(What::StepFailed { step: spec.name.clone(), error: text.clone(), seconds, interrupted });
+    if interrupted || *run.interrupts.borrow() >= 2 {
         return Stop::Interrupted;
     }
     if error.denied {
