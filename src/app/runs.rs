@@ -342,7 +342,8 @@ async fn whole(opened: &Opened, prepared: &Prepared, approval: Approval) -> Resu
     let finished = engine::run(&prepared.run, approval).await;
     // A refusal has named what it refuses for, and changed nothing.
     if finished.ending != Ending::Refused {
-        opened.say_unsaved(&prepared.environment, &prepared.run.teller).await?;
+        let done = (finished.ending == Ending::Done).then_some(&prepared.run.id);
+        opened.say_unsaved(&prepared.environment, &prepared.run.teller, done).await?;
     }
     Ok(finished)
 }

@@ -4,16 +4,20 @@
 //! the file as it is committed does; and where the settings name a branch, once that of the remote does,
 //! as far as this work tree knows.
 
+use futures::{StreamExt, stream};
 use serde_json::Value;
 
 use super::files::{JobFile, Overlay, inputs, job_files, read_file};
 use super::git::{Git, GitError};
 use super::ledger::Change;
 use crate::base::secret::MASK;
-use crate::base::{Secrets, text};
+use crate::base::{RunId, Secrets, text};
 use crate::environment::Environment;
 use crate::jobspec::{Job, Path};
 use crate::nomad::Client;
+
+/// Jobs read at once.
+const AT_ONCE: usize = 8;
 
 /// How many commits are looked at for a value that people have changed since.
 const LOOKED_AT: &str = "50";
@@ -100,11 +104,13 @@ fn short(value: &Value) -> String {
 }
 
 /// Those of the changes that aren't saved. With a client, the ones that the server doesn't have are left out:
-/// there is nothing to lose. In a git work tree, those whose value people have committed to the file since.
+/// there is nothing to lose; it isn't asked about what `done`, a run that ended well just now, has changed.
+/// In a git work tree, those whose value people have committed to the file since.
 pub async fn unsaved(
     environment: &Environment,
     changes: Vec<Change>,
     client: Option<&Client>,
+    done: Option<&RunId>,
 ) -> Vec<Unsaved> {
     if changes.is_empty() {
         return Vec::new();
@@ -112,10 +118,12 @@ pub async fn unsaved(
     let mut open: Vec<(Change, Result<String, Why>)> = Vec::new();
     let files = job_files(environment, &Overlay::default());
     let secrets = environment.secrets();
-    for change in changes {
-        if is_gone(client, &change, secrets).await {
-            continue;
-        }
+    let looks: Vec<_> = changes
+        .iter()
+        .map(|change| async move { !change.is_of(done) && is_gone(client, change, secrets).await })
+        .collect();
+    let gone: Vec<bool> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    for (change, _) in changes.into_iter().zip(gone).filter(|(_, gone)| !gone) {
         let why = match &files {
             Err(found) => Err(Why::Unreadable {
                 file: "the job files".into(),
@@ -127,7 +135,8 @@ pub async fn unsaved(
     }
     let in_file: Vec<String> = open.iter().filter_map(|(_, why)| why.clone().ok()).collect();
     let kept = if in_file.is_empty() { Kept::All } else { Kept::find(environment, &in_file).await };
-    let git = Git::of(environment).await.ok().flatten();
+    let asks_git = open.iter().any(|(_, why)| matches!(why, Err(Why::NotInFile { .. })));
+    let git = if asks_git { Git::of(environment).await.ok().flatten() } else { None };
     let mut unsaved = Vec::new();
     for (change, why) in open {
         if let (Err(Why::NotInFile { file }), Some(git)) = (&why, &git)
