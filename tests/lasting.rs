@@ -6,6 +6,8 @@
     reason = "a test that cannot go on has failed; a skipped one says so"
 )]
 
+#[path = "lasting/commit.rs"]
+mod commit;
 mod common;
 #[path = "lasting/drift.rs"]
 mod drift;

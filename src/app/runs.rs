@@ -176,7 +176,7 @@ impl Opened {
         run.next = next;
         run.key.clone_from(&self.key);
         run.secrets = self.secrets.clone();
-        run.latch = Some(self.latch(&run.plan, &environment, request.discard_patches));
+        run.latch = Some(self.latch(&run, &environment, request.discard_patches));
         Ok(Prepared { run, environment })
     }
 
@@ -393,12 +393,13 @@ async fn shown(
 ) -> Result<Preview, Failure> {
     let prepared = opened.prepare(session, chosen, request, downtime, None)?;
     opened.say_target(&prepared, downtime);
-    if let Some(latch) = &prepared.run.latch
+    let looked = engine::look(&prepared.run).await.map_err(Failure::from)?;
+    if looked.changes
+        && let Some(latch) = &prepared.run.latch
         && let Err(held) = latch.look(&prepared.run.teller).await
     {
         prepared.run.teller.warn(format!("a run would be refused: {}", held.message));
     }
-    let looked = engine::look(&prepared.run).await.map_err(Failure::from)?;
     previews::keep(&opened.state_dir, &looked.decision);
     Ok(Preview { digest: looked.decision.digest, changes: looked.changes })
 }

@@ -224,6 +224,7 @@ impl Run {
             clock: self.clock.clone(),
             teller: self.teller.clone(),
             facts: Arc::clone(&self.facts),
+            journal: self.journal.clone(),
             earlier,
             last: self.last.get(step).cloned(),
             guard: self.guards.get(step).cloned().or(journaled),
@@ -389,22 +390,9 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
             return Err(end(run, Err(stop)));
         }
     }
-    let held = match &run.latch {
-        Some(latch) => latch.look(&run.teller).await.map_err(|breach| Finished::held(run, breach)),
-        None => Ok(()),
-    };
-    let looked = match held {
-        Ok(()) => look_at(run).await,
-        Err(held) => Err(held),
-    };
-    let looked = match looked {
+    let looked = match look_at(run).await {
         Ok(looked) => looked,
-        Err(finished) if resumed => {
-            let reason = finished.summary.clone();
-            run.append(&Body::RunFailed { reason }).map_err(failed)?;
-            return Err(Finished { next: Some(run.next.clone()), ..finished });
-        }
-        Err(finished) => return Err(finished),
+        Err(finished) => return refused(run, resumed, finished),
     };
     if run.halted() {
         let summary = "interrupted before anything was done".to_owned();
@@ -414,6 +402,12 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
     if !resumed && !looked.previews.is_empty() && !to_approve {
         let summary = "nothing to do".to_owned();
         return Ok(Finished::nothing_done(run, Ending::NothingToDo, summary));
+    }
+    // Only now: what has nothing to do loses nothing.
+    if let Some(latch) = &run.latch
+        && let Err(breach) = latch.look(&run.teller).await
+    {
+        return refused(run, resumed, Finished::held(run, breach));
     }
     if to_approve {
         approve(run, &looked.decision, approval).await?;
@@ -438,6 +432,16 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
     }
     let result = dispatch::waves(run, looked.previews).await;
     Ok(end(run, result))
+}
+
+/// What can't be begun; of a run that is gone on with, the journal says so.
+fn refused(run: &Run, resumed: bool, finished: Finished) -> Result<Finished, Finished> {
+    if !resumed {
+        return Err(finished);
+    }
+    let reason = finished.summary.clone();
+    run.append(&Body::RunFailed { reason }).map_err(|error| Finished::journal(run, &error))?;
+    Err(Finished { next: Some(run.next.clone()), ..finished })
 }
 
 /// Journals the start of a new run.

@@ -2,7 +2,9 @@
 //!
 //! A change is saved once the job's file evaluates to the new value at its path; in a git work tree, once
 //! the file as it is committed does; and where the settings name a branch, once that of the remote does,
-//! as far as this work tree knows.
+//! as far as this work tree knows. It stays so: what people put there later, they decided.
+
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
 use serde_json::Value;
@@ -80,7 +82,7 @@ impl Why {
 impl Unsaved {
     /// `api group.api.count: 1 → 3 (in 20261121-0601, by ann): not in jobs/api.nomad.hcl`
     pub fn words(&self) -> String {
-        let Change { job, path, old, new, at, who, run, certain } = &self.change;
+        let Change { job, path, old, new, at, who, run, certain, .. } = &self.change;
         let maybe = if *certain { "" } else { " may be live" };
         let at = at.strftime("%Y-%m-%d %H:%M UTC");
         let line = format!(
@@ -116,6 +118,11 @@ pub async fn unsaved(
         return Vec::new();
     }
     let mut open: Vec<(Change, Result<String, Why>)> = Vec::new();
+    let git = Git::of(environment).await.ok().flatten();
+    let branches = match &git {
+        Some(git) => branches(environment, git).await,
+        None => Vec::new(),
+    };
     let files = job_files(environment, &Overlay::default());
     let secrets = environment.secrets();
     let looks: Vec<_> = changes
@@ -123,7 +130,19 @@ pub async fn unsaved(
         .map(|change| async move { !change.is_of(done) && is_gone(client, change, secrets).await })
         .collect();
     let gone: Vec<bool> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    // One commit holds many changes.
+    let mut in_all: BTreeMap<String, bool> = BTreeMap::new();
     for (change, _) in changes.into_iter().zip(gone).filter(|(_, gone)| !gone) {
+        if let (Some(git), Some(commit)) = (&git, &change.commit) {
+            let known = match in_all.get(commit) {
+                Some(known) => *known,
+                None => is_in_all(git, &branches, commit).await,
+            };
+            in_all.insert(commit.clone(), known);
+            if known {
+                continue;
+            }
+        }
         let why = match &files {
             Err(found) => Err(Why::Unreadable {
                 file: "the job files".into(),
@@ -135,8 +154,6 @@ pub async fn unsaved(
     }
     let in_file: Vec<String> = open.iter().filter_map(|(_, why)| why.clone().ok()).collect();
     let kept = if in_file.is_empty() { Kept::All } else { Kept::find(environment, &in_file).await };
-    let asks_git = open.iter().any(|(_, why)| matches!(why, Err(Why::NotInFile { .. })));
-    let git = if asks_git { Git::of(environment).await.ok().flatten() } else { None };
     let mut unsaved = Vec::new();
     for (change, why) in open {
         if let (Err(Why::NotInFile { file }), Some(git)) = (&why, &git)
@@ -151,6 +168,22 @@ pub async fn unsaved(
         unsaved.extend(why.map(|why| Unsaved { change, why }));
     }
     unsaved
+}
+
+/// Where a commit has to be for its change to be saved.
+async fn branches(environment: &Environment, git: &Git) -> Vec<String> {
+    let mut branches = vec!["HEAD".to_owned()];
+    branches.extend(git.deployed_from(environment).await.ok().flatten().map(|to| to.tracking()));
+    branches
+}
+
+async fn is_in_all(git: &Git, branches: &[String], commit: &str) -> bool {
+    for branch in branches {
+        if !git.has(branch, commit).await {
+            return false;
+        }
+    }
+    true
 }
 
 /// Whether the server is known not to have a change. Of a job that isn't there at all nothing is lost if the

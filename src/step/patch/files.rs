@@ -16,7 +16,11 @@ use crate::environment::Environment;
 use crate::event::{Line, Mark};
 use crate::lasting::{Overlay, job_files};
 
-pub(super) async fn preview(environment: &Arc<Environment>, wanted: &Wanted) -> Result<Preview, StepError> {
+pub(super) async fn preview(
+    cx: &Context,
+    environment: &Arc<Environment>,
+    wanted: &Wanted,
+) -> Result<Preview, StepError> {
     let files = job_files(environment, &Overlay::default())?;
     let unreadable = files.iter().filter_map(|file| file.job.as_ref().err().cloned());
     let jobs: BTreeMap<String, Value> = files
@@ -29,7 +33,7 @@ pub(super) async fn preview(environment: &Arc<Environment>, wanted: &Wanted) -> 
         // It may be in one of those.
         Err(error) => return Err(unreadable.reduce(both).map_or(error, StepError::from)),
     };
-    let lasting = Lasting::of_files(environment, wanted, edited.iter()).await?;
+    let lasting = Lasting::of_files(cx, environment, wanted, edited.iter()).await?;
     let mut lines = Vec::new();
     for Edited { id, .. } in &edited {
         lines.push(Line::new(Mark::Change, 0, text::one_line(id)));
@@ -51,7 +55,7 @@ pub(super) async fn preview(environment: &Arc<Environment>, wanted: &Wanted) -> 
         lines,
         changes: lasting.changes(),
         breach,
-        precondition: json!({ "patch": wanted }),
+        precondition: json!({ "patch": wanted, "commit": lasting.meant() }),
         settled: true,
         material: Some(Box::new(Material { jobs: Vec::new(), lasting })),
         ..Preview::new(summary, decision)
@@ -64,9 +68,12 @@ fn both(mut all: Diagnostics, more: Diagnostics) -> Diagnostics {
 }
 
 pub(super) async fn execute(cx: &Context, lasting: &Lasting) -> Result<Outcome, StepError> {
-    let written = lasting.write(cx, |_| true).await?;
+    let written = lasting.write(cx, |_| true).await;
     let mut evidence = json!({});
     written.record(&mut evidence);
+    if let Some(error) = written.error {
+        return Err(StepError { evidence, ..error });
+    }
     let summary = match written.files.len() {
         0 => "the files had it already".to_owned(),
         n => format!("{} written", text::count(n, "file")),

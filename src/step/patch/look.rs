@@ -90,7 +90,7 @@ impl Step for Patch {
             return Ok(Preview { later: Some(why.clone()), ..Preview::new(summary, decision) });
         }
         if wanted.only == Some(Only::File) {
-            return files::preview(&self.inputs.environment, &wanted).await;
+            return files::preview(cx, &self.inputs.environment, &wanted).await;
         }
         let environment = &self.inputs.environment;
         let client = environment.nomad().await.map_err(unreachable)?;
@@ -103,7 +103,7 @@ impl Step for Patch {
         let mut unplaced = Vec::new();
         let mut changed: Vec<Edited> = Vec::new();
         let order = order(looked.iter().filter(|looked| looked.differs()).map(|looked| &looked.job))?;
-        let lasting = Lasting::look(environment, &wanted, &looked).await?;
+        let lasting = Lasting::look(cx, environment, &wanted, &looked).await?;
         for Looked { job, planned, .. } in looked {
             let id = text::one_line(&job.id);
             let meanwhile = self.meanwhile(&job);
@@ -139,7 +139,8 @@ impl Step for Patch {
             n => format!("{} to change", text::count(n, "job")),
         };
         let record = |job: &Edited| json!({ "id": job.id, "index": job.index, "changes": job.changes });
-        let precondition = json!({ "jobs": changed.iter().map(record).collect::<Vec<_>>(), "patch": wanted });
+        let jobs: Vec<Value> = changed.iter().map(record).collect();
+        let precondition = json!({ "jobs": jobs, "patch": wanted, "commit": lasting.meant() });
         let decision = json!({ "nomad": client.address(), "jobs": decisions, "lasting": lasting.decision() });
         let priors: Vec<&Value> = changed.iter().map(|job| &job.prior).collect();
         Ok(Preview {
@@ -160,7 +161,7 @@ impl Step for Patch {
         let material = preview.material.and_then(|m| m.downcast::<Material>().ok());
         let material = material.ok_or_else(|| StepError::untouched("the jobs were not looked at"))?;
         let Material { jobs, lasting } = *material;
-        lasting.still()?;
+        lasting.still().await?;
         if wanted.only == Some(Only::File) {
             return files::execute(cx, &lasting).await;
         }
@@ -187,22 +188,19 @@ impl Step for Patch {
             None => !(undone && taken.iter().any(|(job, _)| job.id == id)),
         };
         let written = lasting.write(cx, counts).await;
-        match (outcome, written) {
-            (Ok(mut outcome), Ok(written)) => {
+        match outcome {
+            Ok(mut outcome) => {
                 written.record(&mut outcome.evidence);
-                Ok(outcome)
-            }
-            (Ok(outcome), Err(error)) => {
+                let Some(error) = written.error else { return Ok(outcome) };
                 let message = format!("{}, but {}", outcome.summary, error.message);
                 Err(StepError { message, evidence: outcome.evidence, ..error })
             }
-            (Err(mut failed), Ok(written)) => {
+            Err(mut failed) => {
                 written.record(&mut failed.evidence);
+                if let Some(error) = written.error {
+                    failed.message = format!("{}\n{}", failed.message, error.message);
+                }
                 Err(failed)
-            }
-            (Err(failed), Err(error)) => {
-                let message = format!("{}\n{}", failed.message, error.message);
-                Err(StepError { message, ..failed })
             }
         }
     }
