@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::failure::{Failure, chain};
 use super::made;
 use super::open::Opened;
-use crate::base::{Diagnostics, paths, text};
+use crate::base::{Diagnostics, RunId, paths, text};
 use crate::dialect::Reader;
 use crate::engine::{Breach, Facts, Latch, Resume, Run};
 use crate::environment::{Environment, ReachError};
@@ -34,23 +34,35 @@ const AT_ONCE: usize = 8;
 impl Opened {
     /// The live changes that no file has, those of this environment.
     pub async fn unsaved(&self, environment: &Environment) -> Result<Vec<Unsaved>, Failure> {
-        let changes = ledger(&self.journal.all()?);
-        let client = if changes.is_empty() { None } else { environment.nomad().await.ok() };
+        self.unsaved_after(environment, None).await
+    }
+
+    /// As [`Self::unsaved`], after a run that ended well just now: of what it changed the server isn't asked
+    /// again, which took that over what was seen, and had it healthy.
+    async fn unsaved_after(
+        &self,
+        environment: &Environment,
+        done: Option<&RunId>,
+    ) -> Result<Vec<Unsaved>, Failure> {
+        let changes = ledger(&self.journal.all());
+        let asks = changes.iter().any(|change| !change.is_of(done));
+        let client = if asks { environment.nomad().await.ok() } else { None };
         // Asked once here, not once for each change.
         let client = match client {
             Some(client) if client.leader().await.is_ok() => Some(client),
             _ => None,
         };
-        Ok(lasting::unsaved(environment, changes, client.as_ref(), sim::canonical_job).await)
+        Ok(lasting::unsaved(environment, changes, client.as_ref(), sim::canonical_job, done).await)
     }
 
-    /// Says at the end of a run what no file has.
+    /// Says at the end of a run what no file has; `done` is a run that ended well.
     pub(super) async fn say_unsaved(
         &self,
         environment: &Environment,
         teller: &Teller,
+        done: Option<&RunId>,
     ) -> Result<(), Failure> {
-        let unsaved = self.unsaved(environment).await?;
+        let unsaved = self.unsaved_after(environment, done).await?;
         for patch in unsaved.iter().take(SHOWN) {
             teller.warn(format!("unsaved patch: {}", patch.words()));
         }
@@ -160,8 +172,7 @@ impl Loss {
     }
 
     async fn seen(&self) -> Result<Seen, Breach> {
-        let changes = self.journal.all().map_err(|error| breach(chain(&error)))?;
-        let mut changes = ledger(&changes);
+        let mut changes = ledger(&self.journal.all());
         changes.retain(|change| self.undoes(&change.job));
         let mut seen = Seen::default();
         let client = if !changes.is_empty() || self.takes_down() {
@@ -176,7 +187,7 @@ impl Loss {
             None
         };
         seen.patches =
-            lasting::unsaved(&self.environment, changes, client.as_ref(), sim::canonical_job).await;
+            lasting::unsaved(&self.environment, changes, client.as_ref(), sim::canonical_job, None).await;
         if let (true, Some(client)) = (self.takes_down(), &client) {
             match lasting::drift(&self.environment, client).await {
                 Ok(found) => seen.drift = lost(&found),

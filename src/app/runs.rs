@@ -345,7 +345,8 @@ async fn whole(opened: &Opened, prepared: &Prepared, approval: Approval) -> Resu
     }
     // A refusal has named what it refuses for, and changed nothing.
     if finished.ending != Ending::Refused {
-        opened.say_unsaved(&prepared.environment, &prepared.run.teller).await?;
+        let done = (finished.ending == Ending::Done).then_some(&prepared.run.id);
+        opened.say_unsaved(&prepared.environment, &prepared.run.teller, done).await?;
     }
     Ok(finished)
 }
@@ -455,7 +456,7 @@ fn refuse_overtaken(opened: &Opened, run: &journal::Run) -> Result<(), Failure> 
 pub fn abandon(opened: &Opened, named: Option<&str>, all: bool) -> Result<Vec<RunId>, Failure> {
     opened.refuse_living_child()?;
     let runs = if all {
-        opened.journal.runs()?.into_iter().filter(journal::Run::is_unfinished).collect()
+        opened.journal.runs()?.iter().filter(|run| run.is_unfinished()).cloned().collect()
     } else {
         vec![unfinished(opened, named)?]
     };
