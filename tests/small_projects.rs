@@ -166,3 +166,20 @@ fn an_environment_without_its_outputs_is_not_up() {
         assert!(text.contains(why) && text.contains("blackstart start test"), "{arguments:?}: {text}");
     }
 }
+
+#[test]
+fn a_stop_without_nomad_looks_for_none() {
+    let plan = r#"
+        plan "stop" {
+          operation = "stop"
+          wave "one" {
+            step "exec" "away" {
+              command = ["rm", "up"]
+            }
+          }
+        }"#;
+    let dir = project(&[("blackstart.hcl", SETTINGS), ("plans/stop.hcl", plan), ("up", "")]);
+    let (code, text) = blackstart(dir.path(), &[], &["stop", "--yes"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!text.contains("Nomad") && !dir.path().join("up").exists(), "{text}");
+}

@@ -176,7 +176,7 @@ impl Opened {
         run.next = next;
         run.key.clone_from(&self.key);
         run.secrets = self.secrets.clone();
-        run.latch = Some(self.latch(&run.plan, &environment, request.discard_patches));
+        run.latch = Some(self.latch(&run, &environment, request.discard_patches));
         Ok(Prepared { run, environment })
     }
 
@@ -345,7 +345,8 @@ async fn whole(opened: &Opened, prepared: &Prepared, approval: Approval) -> Resu
     }
     // A refusal has named what it refuses for, and changed nothing.
     if finished.ending != Ending::Refused {
-        opened.say_unsaved(&prepared.environment, &prepared.run.teller).await?;
+        let done = (finished.ending == Ending::Done).then_some(&prepared.run.id);
+        opened.say_unsaved(&prepared.environment, &prepared.run.teller, done).await?;
     }
     Ok(finished)
 }
@@ -397,12 +398,13 @@ async fn shown(
 ) -> Result<Preview, Failure> {
     let prepared = opened.prepare(session, chosen, request, downtime, None)?;
     opened.say_target(&prepared, downtime);
-    if let Some(latch) = &prepared.run.latch
+    let looked = engine::look(&prepared.run).await.map_err(Failure::from)?;
+    if looked.changes
+        && let Some(latch) = &prepared.run.latch
         && let Err(held) = latch.look(&prepared.run.teller).await
     {
         prepared.run.teller.warn(format!("a run would be refused: {}", held.message));
     }
-    let looked = engine::look(&prepared.run).await.map_err(Failure::from)?;
     previews::keep(&opened.state_dir, &looked.decision);
     let protected = opened.settings.protected || looked.previews.values().any(|p| !p.protects.is_empty());
     Ok(Preview { digest: looked.decision.digest, changes: looked.changes, protected })
@@ -457,7 +459,7 @@ fn refuse_overtaken(opened: &Opened, run: &journal::Run) -> Result<(), Failure> 
 pub fn abandon(opened: &Opened, named: Option<&str>, all: bool) -> Result<Vec<RunId>, Failure> {
     opened.refuse_living_child()?;
     let runs = if all {
-        opened.journal.runs()?.into_iter().filter(journal::Run::is_unfinished).collect()
+        opened.journal.runs()?.iter().filter(|run| run.is_unfinished()).cloned().collect()
     } else {
         vec![unfinished(opened, named)?]
     };

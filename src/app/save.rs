@@ -162,7 +162,7 @@ pub(super) async fn settle(
     environment: &Environment,
     plan: &plan::Plan,
 ) -> Result<(), Failure> {
-    let mut changes = ledger(&opened.journal.all()?);
+    let mut changes = ledger(&opened.journal.all());
     if changes.is_empty() {
         return Ok(());
     }

@@ -191,16 +191,15 @@ impl Run {
     /// Journals one record, then takes it into the state.
     pub(super) fn append(&self, body: &Body) -> Result<(), JournalError> {
         let mut state = self.guarded();
-        let mut next = state.clone();
-        // What the state refuses never reaches the disk.
-        self.journal.append(&self.id, body, |record| {
-            match next.as_mut() {
-                Some(run) => run.apply(record)?,
-                None => next = journal::Run::replay([record])?,
-            }
-            Ok(())
+        // What the state refuses never reaches the disk, and what doesn't reach the disk not the state.
+        let record = self.journal.append(&self.id, body, |record| match state.as_ref() {
+            Some(run) => run.permits(record),
+            None => journal::Run::replay([record]).map(drop),
         })?;
-        *state = next;
+        match state.as_mut() {
+            Some(run) => run.apply(&record)?,
+            None => *state = journal::Run::replay([&record])?,
+        }
         Ok(())
     }
 
@@ -392,22 +391,9 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
             return Err(end(run, Err(stop)));
         }
     }
-    let held = match &run.latch {
-        Some(latch) => latch.look(&run.teller).await.map_err(|breach| Finished::held(run, breach)),
-        None => Ok(()),
-    };
-    let looked = match held {
-        Ok(()) => look_at(run).await,
-        Err(held) => Err(held),
-    };
-    let looked = match looked {
+    let looked = match look_at(run).await {
         Ok(looked) => looked,
-        Err(finished) if resumed => {
-            let reason = finished.summary.clone();
-            run.append(&Body::RunFailed { reason }).map_err(failed)?;
-            return Err(Finished { next: Some(run.next.clone()), ..finished });
-        }
-        Err(finished) => return Err(finished),
+        Err(finished) => return refused(run, resumed, finished),
     };
     if run.halted() {
         let summary = "interrupted before anything was done".to_owned();
@@ -417,6 +403,12 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
     if !resumed && !looked.previews.is_empty() && !to_approve {
         let summary = "nothing to do".to_owned();
         return Ok(Finished::nothing_done(run, Ending::NothingToDo, summary));
+    }
+    // Only now: what has nothing to do loses nothing.
+    if let Some(latch) = &run.latch
+        && let Err(breach) = latch.look(&run.teller).await
+    {
+        return refused(run, resumed, Finished::held(run, breach));
     }
     if to_approve {
         approve(run, &looked, approval).await?;
@@ -441,6 +433,16 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
     }
     let result = dispatch::waves(run, looked.previews).await;
     Ok(end(run, result))
+}
+
+/// What can't be begun; of a run that is gone on with, the journal says so.
+fn refused(run: &Run, resumed: bool, finished: Finished) -> Result<Finished, Finished> {
+    if !resumed {
+        return Err(finished);
+    }
+    let reason = finished.summary.clone();
+    run.append(&Body::RunFailed { reason }).map_err(|error| Finished::journal(run, &error))?;
+    Err(Finished { next: Some(run.next.clone()), ..finished })
 }
 
 /// Journals the start of a new run.

@@ -30,6 +30,13 @@ pub struct Change {
     pub commit: Option<String>,
 }
 
+impl Change {
+    /// Whether this run is known to have done it.
+    pub fn is_of(&self, run: Option<&RunId>) -> bool {
+        self.certain && run == Some(&self.run)
+    }
+}
+
 type Key = (String, String);
 
 /// What the book held under each key.

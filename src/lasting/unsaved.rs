@@ -4,13 +4,16 @@
 //! the file as it is committed does; and where the settings name a branch, once that of the remote does,
 //! as far as this work tree knows. It stays so: what people put there later, they decided.
 
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
 use serde_json::Value;
 
 use super::files::{JobFile, Overlay, inputs, job_files, read_file};
 use super::git::{Git, GitError};
 use super::ledger::Change;
 use crate::base::secret::MASK;
-use crate::base::{Secrets, text};
+use crate::base::{RunId, Secrets, text};
 use crate::environment::Environment;
 use crate::jobspec::{Job, Path};
 use crate::nomad::Client;
@@ -18,6 +21,9 @@ use crate::nomad::Client;
 /// What stands on one line: beside `warning: unsaved patch: ` and the mark of a simulated environment it
 /// stays within 80 columns or little more.
 const SHORT: usize = 56;
+
+/// Jobs read at once.
+const AT_ONCE: usize = 8;
 
 /// How many commits are looked at for a value that people have changed since.
 const LOOKED_AT: &str = "50";
@@ -115,12 +121,14 @@ fn short(value: &Value) -> String {
 }
 
 /// Those of the changes that aren't saved. With a client, the ones that the server doesn't have are left out:
-/// there is nothing to lose. In a git work tree, those whose value people have committed to the file since.
+/// there is nothing to lose; it isn't asked about what `done`, a run that ended well just now, has changed.
+/// In a git work tree, those whose value people have committed to the file since.
 pub async fn unsaved(
     environment: &Environment,
     changes: Vec<Change>,
     client: Option<&Client>,
     filled: Filled,
+    done: Option<&RunId>,
 ) -> Vec<Unsaved> {
     if changes.is_empty() {
         return Vec::new();
@@ -133,14 +141,23 @@ pub async fn unsaved(
     };
     let files = job_files(environment, &Overlay::default());
     let saying = Saying { secrets: environment.secrets(), filled };
-    for change in changes {
-        if is_gone(client, &change, saying).await {
-            continue;
-        }
-        if let (Some(git), Some(commit)) = (&git, &change.commit)
-            && is_in_all(git, &branches, commit).await
-        {
-            continue;
+    let looks: Vec<_> = changes
+        .iter()
+        .map(|change| async move { !change.is_of(done) && is_gone(client, change, saying).await })
+        .collect();
+    let gone: Vec<bool> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    // One commit holds many changes.
+    let mut in_all: BTreeMap<String, bool> = BTreeMap::new();
+    for (change, _) in changes.into_iter().zip(gone).filter(|(_, gone)| !gone) {
+        if let (Some(git), Some(commit)) = (&git, &change.commit) {
+            let known = match in_all.get(commit) {
+                Some(known) => *known,
+                None => is_in_all(git, &branches, commit).await,
+            };
+            in_all.insert(commit.clone(), known);
+            if known {
+                continue;
+            }
         }
         let why = match &files {
             Err(found) => Err(Why::Unreadable {

@@ -241,12 +241,17 @@ fn unhealthy(job: &str, verdict: &Verdict, advice: Option<Vec<String>>) -> StepE
 /// The environment's Nomad, its version checked.
 pub(super) async fn client(environment: &Arc<Environment>) -> Result<Client, StepError> {
     let client = environment.nomad().await.map_err(unreachable)?;
-    client.check_version().await.map_err(|error| {
+    check_version(&client).await?;
+    Ok(client)
+}
+
+/// An error where the server is too old, or can't be asked.
+pub(super) async fn check_version(client: &Client) -> Result<(), StepError> {
+    client.check_version().await.map(drop).map_err(|error| {
         let address = client.address().to_owned();
         let failed = refused(error);
         StepError { message: format!("{} ({address})", failed.message), ..failed }
-    })?;
-    Ok(client)
+    })
 }
 
 #[cfg(test)]

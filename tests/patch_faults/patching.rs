@@ -136,7 +136,7 @@ pub async fn patch(
     run.who = "a person".into();
     let finished = engine::run(&run, Approval::Ask).await;
     let told = std::mem::take(&mut *told.lock().unwrap());
-    let records = journal.all().unwrap().into_iter().map(|record| record.body).collect();
+    let records = journal.all().iter().map(|record| record.body.clone()).collect();
     (finished, told, records)
 }
 

@@ -33,7 +33,7 @@ pub fn run(args: &Show, global: &Global, ui: &Ui) -> Result<Code, Failure> {
             return Err(Failure::error("several runs fit").help(format!("name one: {}", ids.join(", "))));
         }
     };
-    for record in opened.journal.records(&run.id)? {
+    for record in opened.journal.records(&run.id) {
         if ui.json {
             ui.reporter.json(&serde_json::to_value(&record).unwrap_or_default());
         } else {

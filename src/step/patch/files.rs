@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::edits::Edited;
 use super::lasting::Lasting;
 use super::look::Material;
-use super::select::{Edited, Jobs, select};
+use super::select::{Jobs, select};
 use super::wanted::Wanted;
 use crate::base::{Diagnostics, text};
 use crate::engine::{Breach, Context, Outcome, Preview, StepError};
@@ -27,12 +28,12 @@ pub(super) async fn preview(
         .filter_map(|file| file.job.as_ref().ok())
         .map(|job| (job.id().to_owned(), job.json.clone()))
         .collect();
-    let edited = match select(Jobs::Written(&jobs), &wanted.services).await {
+    let edited = match select(Jobs::Written(&jobs), &wanted.services, |job| async { Ok(job) }).await {
         Ok(edited) => edited,
         // It may be in one of those.
         Err(error) => return Err(unreadable.reduce(both).map_or(error, StepError::from)),
     };
-    let lasting = Lasting::look(cx, environment, None, wanted, &edited, &[]).await?;
+    let lasting = Lasting::of_files(cx, environment, wanted, edited.iter()).await?;
     let mut lines = Vec::new();
     for Edited { id, .. } in &edited {
         lines.push(Line::new(Mark::Change, 0, text::one_line(id)));

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
-use super::select::{AT_ONCE, Edited};
+use super::edits::Edited;
+use super::look::Looked;
 use super::wanted::{Only, Wanted};
 use crate::base::text;
 use crate::engine::{Breach, Context, StepError, Touched};
@@ -18,8 +18,7 @@ use crate::environment::Environment;
 use crate::event::{Line, Mark};
 use crate::jobspec::Path;
 use crate::lasting::{Asked, Commit, CommitError, OwnCommits, WriteBack};
-use crate::nomad::{Client, Submission, job_version};
-use crate::step::jobs::refused;
+use crate::nomad::Submission;
 
 pub(super) struct Lasting {
     environment: Arc<Environment>,
@@ -67,17 +66,32 @@ impl Written {
 }
 
 impl Lasting {
-    /// Looks at where the values come from. Those of `changed` are changed in what runs, too.
+    /// Looks at where the values of running jobs come from.
     pub async fn look(
         cx: &Context,
         environment: &Arc<Environment>,
-        client: Option<&Client>,
         wanted: &Wanted,
-        jobs: &[Edited],
-        changed: &[Edited],
+        looked: &[Looked],
+    ) -> Result<Self, StepError> {
+        let mut lasting =
+            Self::of_files(cx, environment, wanted, looked.iter().map(|looked| &looked.job)).await?;
+        for Looked { job, source: before, .. } in looked.iter().filter(|looked| looked.differs()) {
+            let written = lasting.back.as_ref().and_then(|back| back.source(environment, &job.id, &job.job));
+            let rewritten = || before.as_ref().map(|before| before.after(&job.job, job.images.as_deref()));
+            let sources = Sources { before: before.clone(), after: written.or_else(rewritten) };
+            lasting.sources.insert(job.id.clone(), sources);
+        }
+        Ok(lasting)
+    }
+
+    /// As [`Self::look`], of jobs as their files have them.
+    pub async fn of_files(
+        cx: &Context,
+        environment: &Arc<Environment>,
+        wanted: &Wanted,
+        jobs: impl Iterator<Item = &Edited>,
     ) -> Result<Self, StepError> {
         let mut asked: Vec<Asked> = jobs
-            .iter()
             .map(|job| Asked { job: job.id.clone(), values: job.meant.clone() })
             .filter(|asked| !asked.values.is_empty())
             .collect();
@@ -98,27 +112,9 @@ impl Lasting {
                 Err(found) => lasting.unreadable = found.0.first().map(ToString::to_string),
             }
             if wanted.commit {
-                let unread = |error| StepError::untouched("the journal can't be read").because(error);
-                let own = OwnCommits::of(&cx.journal.all().map_err(unread)?);
+                let own = OwnCommits::of(&cx.journal.all());
                 lasting.commit = Some(Commit::look(environment, &lasting.asked, &own).await);
             }
-        }
-        let Some(client) = client else { return Ok(lasting) };
-        let one = |job: Edited| async move {
-            let before = client.submission_of(&job.id, job_version(&job.prior)).await?;
-            Ok((before, job))
-        };
-        let kept: Vec<(Option<Submission>, Edited)> = stream::iter(changed.to_vec())
-            .map(one)
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await
-            .map_err(refused)?;
-        for (before, job) in kept {
-            let written = lasting.back.as_ref().and_then(|back| back.source(environment, &job.id, &job.job));
-            let rewritten = || before.as_ref().map(|before| before.after(&job.job, job.images.as_deref()));
-            let after = written.or_else(rewritten);
-            lasting.sources.insert(job.id, Sources { before, after });
         }
         Ok(lasting)
     }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::act::{act, order};
+use super::edits::Edited;
 use super::files;
 use super::lasting::Lasting;
 use super::one::Worker;
 use super::outcome::{self, Ended};
-use super::select::{AT_ONCE, Edited, Jobs, select};
+use super::select::{Jobs, select};
 use super::wanted::{OnFailure, Only, Wanted};
 use crate::base::text;
 use crate::dialect::Reader;
@@ -24,9 +24,13 @@ use crate::event::{Line, Mark};
 use crate::jobspec::Change;
 use crate::journal::Intent;
 use crate::lasting::{Asked, WriteBack};
-use crate::nomad::{CLOSING, Client, Planned, Registered, canonical, is_unchanged, specification};
+use crate::nomad::{
+    CLOSING, Client, Planned, Registered, Submission, canonical, is_unchanged, job_version, specification,
+};
 use crate::step::build::Inputs;
-use crate::step::jobs::{PATIENCE, client, fingerprint, plan_lines, refused, watch};
+use crate::step::jobs::{
+    PATIENCE, check_version, client, fingerprint, plan_lines, refused, unreachable, watch,
+};
 
 /// How often a job may change under our eyes before we give up looking at it.
 const LOOKS: usize = 3;
@@ -88,21 +92,19 @@ impl Step for Patch {
         if wanted.only == Some(Only::File) {
             return files::preview(cx, &self.inputs.environment, &wanted).await;
         }
-        let client = client(&self.inputs.environment).await?;
-        let (jobs, planned) = looked_at(&client, &wanted).await?;
+        let environment = &self.inputs.environment;
+        let client = environment.nomad().await.map_err(unreachable)?;
+        // Nothing is changed yet: the version is asked for beside the jobs.
+        let (checked, looked) = tokio::join!(check_version(&client), looked_at(&client, &wanted));
+        checked?;
+        let looked = looked?;
         let mut lines = Vec::new();
         let mut decisions = Map::new();
         let mut unplaced = Vec::new();
         let mut changed: Vec<Edited> = Vec::new();
-        let pairs: Vec<(Edited, Option<Planned>)> = jobs.into_iter().zip(planned).collect();
-        let differs = |planned: &Option<Planned>| planned.as_ref().is_some_and(|p| !is_unchanged(&p.diff));
-        let edited: Vec<Edited> =
-            pairs.iter().filter(|(_, planned)| differs(planned)).map(|(job, _)| job.clone()).collect();
-        let order = order(edited.iter())?;
-        let all: Vec<Edited> = pairs.iter().map(|(job, _)| job.clone()).collect();
-        let environment = &self.inputs.environment;
-        let lasting = Lasting::look(cx, environment, Some(&client), &wanted, &all, &edited).await?;
-        for (job, planned) in pairs {
+        let order = order(looked.iter().filter(|looked| looked.differs()).map(|looked| &looked.job))?;
+        let lasting = Lasting::look(cx, environment, &wanted, &looked).await?;
+        for Looked { job, planned, .. } in looked {
             let id = text::one_line(&job.id);
             let meanwhile = self.meanwhile(&job);
             let diff = planned.as_ref().map_or(Value::Null, |planned| canonical(&planned.diff));
@@ -164,7 +166,8 @@ impl Step for Patch {
         if wanted.only == Some(Only::File) {
             return files::execute(cx, &lasting).await;
         }
-        let client = client(&self.inputs.environment).await?;
+        // Its version was asked for when the jobs were looked at.
+        let client = self.inputs.environment.nomad().await.map_err(unreachable)?;
         let timeout = wanted.timeout.unwrap_or(PATIENCE);
         let worker = Worker { cx, client: &client, lasting: &lasting, timeout };
         let taken = locked(&self.taken).clone();
@@ -258,27 +261,41 @@ impl Meant {
     }
 }
 
-/// The jobs as they would be, and what the server says of each that would be another; of those that
-/// change meanwhile, as they are then.
-async fn looked_at(
-    client: &Client,
-    wanted: &Wanted,
-) -> Result<(Vec<Edited>, Vec<Option<Planned>>), StepError> {
+/// A job as it would be.
+pub(super) struct Looked {
+    pub job: Edited,
+    /// What the server says of it, where it would be another one than it is.
+    pub planned: Option<Planned>,
+    /// The source that the server keeps with it; only asked for where it would be another one.
+    pub source: Option<Submission>,
+}
+
+impl Looked {
+    pub fn differs(&self) -> bool {
+        self.planned.as_ref().is_some_and(|planned| !is_unchanged(&planned.diff))
+    }
+}
+
+/// The jobs as they would be; of those that change meanwhile, as they are then. Each goes its own way: it is
+/// planned while others are still being read.
+async fn looked_at(client: &Client, wanted: &Wanted) -> Result<Vec<Looked>, StepError> {
+    let then = |job: Edited| async move {
+        if job.changes.is_empty() {
+            return Ok(Looked { job, planned: None, source: None });
+        }
+        let plan = client.plan(&job.job);
+        let source = client.submission_of(&job.id, job_version(&job.prior));
+        let (planned, source) = tokio::try_join!(plan, source).map_err(refused)?;
+        Ok(Looked { job, planned: Some(planned), source })
+    };
     for _ in 0..LOOKS {
-        let jobs = select(Jobs::Running(client), &wanted.services).await?;
-        let plan = |job: Edited| async move {
-            if job.changes.is_empty() {
-                return Ok(None);
-            }
-            client.plan(&job.job).await.map(Some).map_err(refused)
+        let looked = select(Jobs::Running(client), &wanted.services, then).await?;
+        let is_same = |looked: &Looked| {
+            let planned = looked.planned.as_ref();
+            planned.is_none_or(|planned| planned.job_modify_index == looked.job.index)
         };
-        let planned: Vec<Option<Planned>> =
-            stream::iter(jobs.clone()).map(plan).buffered(AT_ONCE).try_collect().await?;
-        let same = jobs.iter().zip(&planned).all(|(job, planned)| {
-            planned.as_ref().is_none_or(|planned| planned.job_modify_index == job.index)
-        });
-        if same {
-            return Ok((jobs, planned));
+        if looked.iter().all(is_same) {
+            return Ok(looked);
         }
     }
     let error = StepError::new("the jobs change again and again while they are looked at", Touched::Nothing);
