@@ -52,7 +52,7 @@ pub(super) async fn preview(environment: &Arc<Environment>, wanted: &Wanted) -> 
         breach,
         precondition: json!({ "patch": wanted }),
         settled: true,
-        material: Some(Box::new(Material { jobs: Vec::new(), lasting })),
+        material: Some(Box::new(Material { jobs: Vec::new(), lasting, back: false })),
         ..Preview::new(summary, decision)
     })
 }

@@ -12,6 +12,7 @@ mod look;
 mod one;
 mod outcome;
 mod select;
+mod taken;
 mod wanted;
 
 pub use look::Patch;

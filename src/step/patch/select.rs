@@ -6,10 +6,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use glob::Pattern;
 use serde_json::Value;
 
+use super::taken::Standing;
 use super::wanted::{MADE, ServiceChange};
 use crate::base::{Diagnostic, Diagnostics, text};
 use crate::engine::StepError;
 use crate::jobspec::{Change, Path};
+use crate::lasting::Asked;
 use crate::nomad::{
     Client, ImageChange, JobStub, NomadError, Reference, Selector, is_stopped, job_modify_index, set_image,
     task_images,
@@ -37,6 +39,14 @@ pub(super) struct Edited {
     pub images: Option<Vec<ImageChange>>,
     /// All that is wanted, whether it is so already or not.
     pub meant: Vec<(Path, Value)>,
+    pub standing: Standing,
+}
+
+impl Edited {
+    /// The values that it is to have, for its file.
+    pub fn asked(&self) -> Asked {
+        Asked { job: self.id.clone(), values: self.meant.clone() }
+    }
 }
 
 /// Where jobs are read from.
@@ -387,6 +397,7 @@ impl Edits {
                 .collect(),
             prior: edit.prior.clone(),
             job: edit.job.clone(),
+            standing: Standing::default(),
         })
     }
 }
