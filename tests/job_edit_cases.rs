@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use blackstart::base::Source;
-use blackstart::jobspec::{Edit, EditError, Inputs, Wanted, apply, edits, parse};
+use blackstart::jobspec::{Edit, EditError, Inputs, Wanted, apply, edit_at, edits, parse, undo};
 use serde_json::{Value as Json, json};
 
 const IMAGE: &str = "group.g.task.t.config.image";
@@ -398,4 +398,42 @@ fn chains_end() {
     let text = image(&format!("{locals}}}\n"), "\"x:1${local.a60}\"");
     assert!(parse(&Source::new("f", text.as_str()), &inputs()).is_ok());
     assert!(!refused(&text, &inputs(), IMAGE, "x:2").is_empty());
+}
+
+/// The text with what stands at `mark` changed, after the way back was proven.
+fn at(text: &str, mark: &str, value: impl Into<Json>) -> String {
+    let source = Source::new("f.hcl", text);
+    let edit = edit_at(&source, text.find(mark).unwrap(), &value.into());
+    let edit = edit.unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let after = apply(text, std::slice::from_ref(&edit));
+    assert_eq!(apply(&after, &undo(&[edit])), text);
+    after
+}
+
+#[test]
+fn what_stands_at_a_place_is_edited_whatever_the_file_comes_to() {
+    // Nomad would take none of these.
+    assert_eq!(at("a = upper(\"x\") # c", "upper", 3), "a = 3 # c");
+    assert_eq!(at("a = [1, f(x), {b = \"c\"}]", "f(", "${y}"), "a = [1, \"$${y}\", {b = \"c\"}]");
+    assert_eq!(at("a = [1, f(x), {b = \"c\"}]", "\"c", "d"), "a = [1, f(x), {b = \"d\"}]");
+    assert_eq!(at("a = [1, f(x), {b = \"c\"}]", "[1", false), "a = false");
+    assert_eq!(at("a = (\n  1\n)", "1", json!({"b": [2]})), "a = (\n  { b = [2] }\n)");
+    assert_eq!(at("a = <<-E\n  one\n  two\n  E\n", "two", "one\n2\n"), "a = <<-E\n  one\n  2\n  E\n");
+    assert_eq!(at("a = <<-E\n  one\n  two\n  E\n", "two", "no end"), "a = \"no end\"\n");
+    assert_eq!(at("a = \"\"\r\n", "\"\"", "é\n"), "a = \"é\\n\"\r\n");
+    assert_eq!(at("b one \"two\" {}", "one", "x"), "b x \"two\" {}");
+    assert_eq!(at("b one \"two\" {}", "one", "x y"), "b \"x y\" \"two\" {}");
+    assert_eq!(at("b one \"two\" {}", "two", "3"), "b one \"3\" {}");
+    let json = r#"{"variable": {"v": {"default": "a"}}, "job": {"j": {"type": "${x}", "priority": 5}}}"#;
+    assert_eq!(at(json, "a\"}}", "${b}"), json.replace("\"a\"", "\"${b}\""));
+    assert_eq!(at(json, "${x}", "${b}"), json.replace("${x}", "$${b}"));
+    assert_eq!(at(json, "5", json!(["${b}"])), json.replace('5', "[\"$${b}\"]"));
+    assert_eq!(at(json, "j\"", "k"), json.replace("\"j\"", "\"k\""));
+    for (text, mark) in [("a = 1\n", "a"), ("b \"c\" {}\n", "{"), ("# d\n", "d")] {
+        let source = Source::new("f.hcl", text);
+        let error = edit_at(&source, text.find(mark).unwrap(), &json!(1)).unwrap_err();
+        assert!(error.to_string().contains("no value or label stands here"), "{error}");
+    }
+    let label = edit_at(&Source::new("f.hcl", "b \"c\" {}"), 3, &json!(1)).unwrap_err();
+    assert!(label.to_string().contains("a label is a text"), "{label}");
 }

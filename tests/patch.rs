@@ -8,8 +8,6 @@
     reason = "a test that cannot go on has failed; a skipped one says so"
 )]
 
-#[path = "nomad_contract/agent.rs"]
-mod agent_process;
 mod common;
 #[path = "patch/operations.rs"]
 mod operations;
@@ -41,7 +39,7 @@ macro_rules! suite {
         #[test]
         fn on_an_agent_of_its_own() {
             $(println!("not on an agent without containers: {}", stringify!($name));)*
-            let Some(agent) = agent_process::Agent::start().map(std::sync::Arc::new) else {
+            let Some(agent) = site::Agent::start().map(std::sync::Arc::new) else {
                 $(println!("skipped on an agent of its own: {}: NOMAD_BIN is not set", stringify!($raw));)*
                 return;
             };

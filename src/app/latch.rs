@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::failure::{Failure, chain};
 use super::made;
 use super::open::Opened;
-use crate::base::{Diagnostics, paths, text};
+use crate::base::{Diagnostics, RunId, paths, text};
 use crate::dialect::Reader;
 use crate::engine::{Breach, Facts, Latch, Resume, Run};
 use crate::environment::{Environment, ReachError};
@@ -20,6 +20,7 @@ use crate::journal::{Body, Journal};
 use crate::lasting::{self, Change, Drift, DriftError, Unsaved, ledger};
 use crate::nomad::{Client, NomadError, job_id, job_modify_index};
 use crate::plan::{Operation, Plan, StepKind};
+use crate::sim;
 
 /// How a person says that what isn't saved may be lost.
 const DISCARD: &str = "--discard-patches";
@@ -33,23 +34,35 @@ const AT_ONCE: usize = 8;
 impl Opened {
     /// The live changes that no file has, those of this environment.
     pub async fn unsaved(&self, environment: &Environment) -> Result<Vec<Unsaved>, Failure> {
-        let changes = ledger(&self.journal.all()?);
-        let client = if changes.is_empty() { None } else { environment.nomad().await.ok() };
+        self.unsaved_after(environment, None).await
+    }
+
+    /// As [`Self::unsaved`], after a run that ended well just now: of what it changed the server isn't asked
+    /// again, which took that over what was seen, and had it healthy.
+    async fn unsaved_after(
+        &self,
+        environment: &Environment,
+        done: Option<&RunId>,
+    ) -> Result<Vec<Unsaved>, Failure> {
+        let changes = ledger(&self.journal.all());
+        let asks = changes.iter().any(|change| !change.is_of(done));
+        let client = if asks { environment.nomad().await.ok() } else { None };
         // Asked once here, not once for each change.
         let client = match client {
             Some(client) if client.leader().await.is_ok() => Some(client),
             _ => None,
         };
-        Ok(lasting::unsaved(environment, changes, client.as_ref()).await)
+        Ok(lasting::unsaved(environment, changes, client.as_ref(), sim::canonical_job, done).await)
     }
 
-    /// Says at the end of a run what no file has.
+    /// Says at the end of a run what no file has; `done` is a run that ended well.
     pub(super) async fn say_unsaved(
         &self,
         environment: &Environment,
         teller: &Teller,
+        done: Option<&RunId>,
     ) -> Result<(), Failure> {
-        let unsaved = self.unsaved(environment).await?;
+        let unsaved = self.unsaved_after(environment, done).await?;
         for patch in unsaved.iter().take(SHOWN) {
             teller.warn(format!("unsaved patch: {}", patch.words()));
         }
@@ -159,8 +172,7 @@ impl Loss {
     }
 
     async fn seen(&self) -> Result<Seen, Breach> {
-        let changes = self.journal.all().map_err(|error| breach(chain(&error)))?;
-        let mut changes = ledger(&changes);
+        let mut changes = ledger(&self.journal.all());
         changes.retain(|change| self.undoes(&change.job));
         let mut seen = Seen::default();
         let client = if !changes.is_empty() || self.takes_down() {
@@ -174,7 +186,8 @@ impl Loss {
         } else {
             None
         };
-        seen.patches = lasting::unsaved(&self.environment, changes, client.as_ref()).await;
+        seen.patches =
+            lasting::unsaved(&self.environment, changes, client.as_ref(), sim::canonical_job, None).await;
         if let (true, Some(client)) = (self.takes_down(), &client) {
             match lasting::drift(&self.environment, client).await {
                 Ok(found) => seen.drift = lost(&found),
@@ -223,7 +236,7 @@ impl Loss {
     }
 
     fn would_undo(&self, patches: &[Unsaved]) -> String {
-        let lines: Vec<String> = patches.iter().map(Unsaved::words).collect();
+        let lines: Vec<String> = patches.iter().map(|patch| patch.words().replace('\n', "\n    ")).collect();
         let count = text::count(lines.len(), "unsaved patch");
         // From this work tree it would come back; from what others have it would not.
         let undoes = if patches.iter().all(|patch| patch.why.in_file()) {

@@ -340,9 +340,13 @@ async fn run_new(
 /// Runs it to its end, and says what no file has then.
 async fn whole(opened: &Opened, prepared: &Prepared, approval: Approval) -> Result<Finished, Failure> {
     let finished = engine::run(&prepared.run, approval).await;
+    if matches!(finished.ending, Ending::Done | Ending::NothingToDo) {
+        super::save::settle(opened, &prepared.environment, &prepared.run.plan).await?;
+    }
     // A refusal has named what it refuses for, and changed nothing.
     if finished.ending != Ending::Refused {
-        opened.say_unsaved(&prepared.environment, &prepared.run.teller).await?;
+        let done = (finished.ending == Ending::Done).then_some(&prepared.run.id);
+        opened.say_unsaved(&prepared.environment, &prepared.run.teller, done).await?;
     }
     Ok(finished)
 }
@@ -423,7 +427,11 @@ fn unfinished(opened: &Opened, named: Option<&str>) -> Result<journal::Run, Fail
         (None, []) => Err(Failure::error(format!("'{environment}' has no unfinished run"))),
         (None, several) => {
             let ids: Vec<&str> = several.iter().map(|run| run.id.0.as_str()).collect();
-            Err(Failure::error("several runs are unfinished").help(format!("name one: {}", ids.join(", "))))
+            let help = format!(
+                "name one: {}; or give all of them up: blackstart resume --abandon --all -e {environment}",
+                ids.join(", ")
+            );
+            Err(Failure::error("several runs are unfinished").help(help))
         }
     }
 }
@@ -444,12 +452,19 @@ fn refuse_overtaken(opened: &Opened, run: &journal::Run) -> Result<(), Failure> 
     Err(Failure::refused(message).help(help))
 }
 
-/// Gives an unfinished run up: it is not gone on with any more. Says which.
-pub fn abandon(opened: &Opened, named: Option<&str>) -> Result<RunId, Failure> {
+/// Gives an unfinished run up, or all of them: not gone on with any more. Says which.
+pub fn abandon(opened: &Opened, named: Option<&str>, all: bool) -> Result<Vec<RunId>, Failure> {
     opened.refuse_living_child()?;
-    let run = unfinished(opened, named)?;
-    opened.journal.append(&run.id, &journal::Body::RunAbandoned { who: opened.who.clone() }, |_| Ok(()))?;
-    Ok(run.id)
+    let runs = if all {
+        opened.journal.runs()?.iter().filter(|run| run.is_unfinished()).cloned().collect()
+    } else {
+        vec![unfinished(opened, named)?]
+    };
+    for run in &runs {
+        let body = journal::Body::RunAbandoned { who: opened.who.clone() };
+        opened.journal.append(&run.id, &body, |_| Ok(()))?;
+    }
+    Ok(runs.into_iter().map(|run| run.id).collect())
 }
 
 /// Goes on with an unfinished run: the named one, or the only one.

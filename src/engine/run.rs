@@ -190,16 +190,15 @@ impl Run {
     /// Journals one record, then takes it into the state.
     pub(super) fn append(&self, body: &Body) -> Result<(), JournalError> {
         let mut state = self.guarded();
-        let mut next = state.clone();
-        // What the state refuses never reaches the disk.
-        self.journal.append(&self.id, body, |record| {
-            match next.as_mut() {
-                Some(run) => run.apply(record)?,
-                None => next = journal::Run::replay([record])?,
-            }
-            Ok(())
+        // What the state refuses never reaches the disk, and what doesn't reach the disk not the state.
+        let record = self.journal.append(&self.id, body, |record| match state.as_ref() {
+            Some(run) => run.permits(record),
+            None => journal::Run::replay([record]).map(drop),
         })?;
-        *state = next;
+        match state.as_mut() {
+            Some(run) => run.apply(&record)?,
+            None => *state = journal::Run::replay([&record])?,
+        }
         Ok(())
     }
 
@@ -225,6 +224,7 @@ impl Run {
             clock: self.clock.clone(),
             teller: self.teller.clone(),
             facts: Arc::clone(&self.facts),
+            journal: self.journal.clone(),
             earlier,
             last: self.last.get(step).cloned(),
             guard: self.guards.get(step).cloned().or(journaled),

@@ -52,9 +52,10 @@ pub(super) async fn run_step(
 fn told(run: &Run, spec: &StepSpec, began: Timestamp, error: StepError) -> Stop {
     let text = chain(&error);
     let seconds = run.clock.now().duration_since(began).as_secs_f64();
-    run.teller.tell(What::StepFailed { step: spec.name.clone(), error: text.clone(), seconds });
     let pressed = *run.interrupts.borrow();
-    if error.interrupted || pressed >= 2 || (error.again && pressed > 0) {
+    let interrupted = error.interrupted || (error.again && pressed > 0);
+    run.teller.tell(What::StepFailed { step: spec.name.clone(), error: text.clone(), seconds, interrupted });
+    if interrupted || pressed >= 2 {
         return Stop::Interrupted;
     }
     if error.denied {

@@ -12,7 +12,7 @@ use super::dispatch::Request;
 use crate::base::{Clock, Diagnostics, RunId};
 use crate::dialect::Values;
 use crate::event::{Line, Teller, Verdict, What};
-use crate::journal::{Body, Intent, JournalError};
+use crate::journal::{Body, Intent, Journal, JournalError};
 use crate::plan::{Check, Gate, Record};
 
 /// How far a preview can see.
@@ -220,6 +220,8 @@ pub struct Context {
     pub clock: Clock,
     pub teller: Teller,
     pub facts: Arc<dyn Facts>,
+    /// What was done here before, by any run.
+    pub journal: Journal,
     /// Intents of this run's earlier attempts at this step.
     pub earlier: Vec<Intent>,
     /// What the last run of the same plan that went well meant to do in this step: its precondition.

@@ -45,9 +45,10 @@ mod variables;
 mod view;
 
 pub use check::check;
-pub use edit::{Edit, EditError, Edits, Wanted, apply, edits};
+pub use edit::{Edit, EditError, Edits, Wanted, apply, edit_at, edits, undo};
 pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
 pub use path::{Change, Path, PathError};
 pub use places::{Places, places};
 pub use print::print;
+pub use schema::spans;

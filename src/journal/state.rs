@@ -88,6 +88,9 @@ pub struct Intent {
     pub child: Option<(u32, String)>,
 }
 
+/// The status of a run after a record, and the step it is about with its own.
+type After<'r> = (RunStatus, Option<(&'r str, StepStatus)>);
+
 /// A run as its records tell it.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -168,20 +171,31 @@ impl Run {
         })
     }
 
-    /// Takes one more record; on an error nothing has changed.
-    pub fn apply(&mut self, record: &Record) -> Result<(), Illegal> {
+    /// Whether a record may come next: what [`Self::apply`] would refuse is refused here.
+    pub fn permits(&self, record: &Record) -> Result<(), Illegal> {
+        self.after(record).map(drop)
+    }
+
+    /// The run's status after a record, and that of the step it is about.
+    fn after<'r>(&self, record: &'r Record) -> Result<After<'r>, Illegal> {
         let status = next_run_status(self.status, &record.body)?;
         let step = match &record.body {
             Body::StepIntended { step, .. }
             | Body::StepChild { step, .. }
             | Body::StepDone { step, .. }
             | Body::StepFailed { step, .. }
-            | Body::StepReconciled { step, .. } => Some(step),
-            _ => None,
+            | Body::StepReconciled { step, .. } => step,
+            _ => return Ok((status, None)),
         };
-        if let Some(step) = step {
-            let next = next_step_status(self.step(step), &record.body)?;
-            self.steps.insert(step.clone(), next);
+        let next = next_step_status(self.step(step), &record.body)?;
+        Ok((status, Some((step, next))))
+    }
+
+    /// Takes one more record; on an error nothing has changed.
+    pub fn apply(&mut self, record: &Record) -> Result<(), Illegal> {
+        let (status, step) = self.after(record)?;
+        if let Some((step, next)) = step {
+            self.steps.insert(step.to_owned(), next);
         }
         self.status = status;
         self.last = record.at;

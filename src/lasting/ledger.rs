@@ -26,6 +26,15 @@ pub struct Change {
     pub run: RunId,
     /// Whether it is known to have been done.
     pub certain: bool,
+    /// The whole id of the commit that was made for it.
+    pub commit: Option<String>,
+}
+
+impl Change {
+    /// Whether this run is known to have done it.
+    pub fn is_of(&self, run: Option<&RunId>) -> bool {
+        self.certain && run == Some(&self.run)
+    }
 }
 
 type Key = (String, String);
@@ -49,7 +58,7 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                     let (job, path) = key.clone();
                     let (old, new) = (old.clone(), new.clone());
                     let (at, who, run) = (record.at, who.clone(), record.run.clone());
-                    let change = Change { job, path, old, new, at, who, run, certain: false };
+                    let change = Change { job, path, old, new, at, who, run, certain: false, commit: None };
                     let old = book.insert(key.clone(), change);
                     let old = match old {
                         Some(own) if own.run == record.run => {
@@ -64,6 +73,7 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
             }
             Body::StepDone { step, evidence, .. } => {
                 settle(&mut book, open.remove(&(record.run.clone(), step.clone())), evidence, true);
+                committed(&mut book, evidence);
                 from_files(&mut book, evidence);
             }
             Body::StepFailed { step, touched, evidence, .. } => {
@@ -73,6 +83,7 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                 } else {
                     before.into_iter().flatten().for_each(|(key, old)| restore(&mut book, key, old));
                 }
+                committed(&mut book, evidence);
                 from_files(&mut book, evidence);
             }
             Body::PatchDropped { job, path, .. } => {
@@ -105,6 +116,19 @@ fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Before>, evidence: &V
             Some((Left::Unknown, ..)) => {}
             None if done => restore(book, key, old),
             None => {}
+        }
+    }
+}
+
+/// What a step committed, of this run or of an earlier one: `{"commit", "committed": [{"job", "path", "value"}]}`.
+fn committed(book: &mut BTreeMap<Key, Change>, evidence: &Value) {
+    let Some(commit) = evidence["commit"].as_str() else { return };
+    for one in evidence["committed"].as_array().into_iter().flatten() {
+        let (Some(job), Some(path)) = (one["job"].as_str(), one["path"].as_str()) else { continue };
+        if let Some(change) = book.get_mut(&(job.to_owned(), path.to_owned()))
+            && change.new == one["value"]
+        {
+            change.commit = Some(commit.to_owned());
         }
     }
 }
@@ -278,6 +302,28 @@ mod tests {
         book.intends("r1", &[("a", "4")]);
         book.failed("r1", true, Book::document(&[("a", "2")]));
         assert_eq!(book.says(), [row("a", "2", true)]);
+    }
+
+    #[test]
+    fn what_was_committed_is_known_by_its_commit() {
+        let mut book = Book::default();
+        book.intends("r1", &[("a", "1"), ("b", "1")]);
+        book.done("r1", &[("a", "1"), ("b", "1")]);
+        let commits = |id: &str, value: &str| {
+            let one = |job: &str| json!({ "job": job, "path": "p", "value": value });
+            json!({ "commit": id, "committed": [one("a"), one("c")] })
+        };
+        let of = |book: &Book| -> Vec<Option<String>> {
+            ledger(&book.0).into_iter().map(|change| change.commit).collect()
+        };
+        book.failed("r2", true, commits("c0", "another"));
+        assert_eq!(of(&book), [None, None]);
+        book.failed("r3", true, commits("c1", "1"));
+        assert_eq!(of(&book), [Some("c1".to_owned()), None]);
+        // A later change is another one.
+        book.intends("r4", &[("a", "2")]);
+        book.done("r4", &[("a", "2")]);
+        assert_eq!(of(&book), [None, None]);
     }
 
     #[test]

@@ -5,16 +5,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::common;
-use crate::site::{Looks, Site};
+use crate::site::{Looks, SERVICES, Site};
 
-pub const SERVICES: [&str; 6] = [
-    "job_creation",
-    "job_configuration",
-    "job_execution",
-    "job_publication",
-    "monitor",
-    "worker_pool_management",
-];
 const JOB: &str = "job_creation";
 
 pub fn six_services_are_patched(site: &Site) {

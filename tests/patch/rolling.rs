@@ -12,6 +12,7 @@ use crate::site::Site;
 fn three(site: &Site) -> Value {
     let seconds = |n: u64| n * 1_000_000_000;
     let mut job = site.service("job_creation", None);
+    job["Update"]["HealthyDeadline"] = json!(seconds(30));
     job["Update"]["ProgressDeadline"] = json!(seconds(60));
     let group = &mut job["TaskGroups"][0];
     group["Count"] = json!(3);

@@ -16,12 +16,24 @@ use expectrl::{Eof, Expect, Session};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::agent_process::Agent;
 use crate::common::{self, Fixture, Outcome, PATIENCE, wait_until};
-use crate::operations::SERVICES;
 
 /// One test at a time speaks to the real agent: all use the reference environment's jobs.
 static AGENT: Mutex<()> = Mutex::new(());
+
+#[path = "../nomad_contract/agent.rs"]
+pub mod agent_process;
+pub use agent_process::Agent;
+
+/// The reference environment's services.
+pub const SERVICES: [&str; 6] = [
+    "job_creation",
+    "job_configuration",
+    "job_execution",
+    "job_publication",
+    "monitor",
+    "worker_pool_management",
+];
 
 /// Where images of the reference environment come from.
 pub const REPOSITORY: &str = "registry.example.com/cosims/cosims";

@@ -2,6 +2,7 @@
 //! one request faring badly, and perhaps somebody else changing a job meanwhile.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use blackstart::engine::{Answer, Approver, Finished, Question};
 use blackstart::http::{HttpError, Memory, Request, Response, Transport};
 use blackstart::journal::Body;
 use blackstart::sim::{Fault, FaultKind, World};
+use http::Method;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -152,6 +154,31 @@ impl Approver for Person {
     }
 }
 
+async fn stop(memory: &Memory, id: &str) {
+    let request = Request::new(Method::DELETE, format!("{NOMAD}/v1/job/{id}"));
+    assert!(memory.send(request).await.unwrap().status.is_success());
+}
+
+/// A project with the scenario's job files.
+fn with_files(scenario: &Scenario) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("nomad-jobs")).unwrap();
+    for (id, _) in &scenario.images {
+        std::fs::write(file_of(folder.path(), id), scenarios::file(id)).unwrap();
+    }
+    folder
+}
+
+/// What the scenario's files say by now.
+fn files_of(folder: &Path, scenario: &Scenario) -> BTreeMap<String, String> {
+    let text = |id: &str| std::fs::read_to_string(file_of(folder, id)).unwrap();
+    scenario.images.iter().map(|(id, _)| ((*id).to_owned(), text(id))).collect()
+}
+
+fn file_of(folder: &Path, id: &str) -> PathBuf {
+    folder.join("nomad-jobs").join(format!("{id}.nomad.hcl"))
+}
+
 /// Runs a scenario's patch once; where it is killed, it is gone on with.
 pub async fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64) -> Outcome {
     let clock = Clock::virtual_from(BEGIN.parse().unwrap());
@@ -162,7 +189,11 @@ pub async fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64
     }
     clock.sleep(Duration::from_secs(120)).await;
 
-    let folder = scenario.files.then(|| place.with_files(scenario));
+    if scenario.service == Some("start") {
+        stop(&memory, "web").await;
+        clock.sleep(Duration::from_secs(30)).await;
+    }
+    let folder = scenario.files.then(|| with_files(scenario));
     let desk = Desk::new(place, folder.as_ref().map(|folder| folder.path().to_owned()), &clock);
     let door = Arc::new(Door {
         memory: memory.clone(),
@@ -190,9 +221,9 @@ pub async fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64
     clock.sleep(AFTERMATH).await;
     let later = Server::all(&memory, scenario).await;
     running.abort();
-    let journal = desk.journal.all().unwrap().into_iter().map(|record| record.body).collect();
+    let journal = desk.journal.all().iter().map(|record| record.body.clone()).collect();
     let Seen { requests, edited } = std::mem::take(&mut *door.seen.lock().unwrap());
-    let files = folder.map(|folder| place.files(folder.path(), scenario)).unwrap_or_default();
+    let files = folder.map(|folder| files_of(folder.path(), scenario)).unwrap_or_default();
     let killed = door.trouble.kills.iter().any(|kill| kill.request < requests.len());
     Outcome { finished, told: desk.told(), journal, requests, killed, edited, at_the_end, later, files }
 }

@@ -19,8 +19,6 @@ use http::Method;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::scenarios::{self, Scenario};
-
 pub const NOMAD: &str = "http://nomad.simulated:4646";
 pub const BEGIN: &str = "2026-01-05T08:00:00Z";
 
@@ -53,22 +51,6 @@ impl Place {
         settings
     }
 
-    /// A project with the scenario's job files.
-    pub fn with_files(&self, scenario: &Scenario) -> tempfile::TempDir {
-        let folder = tempfile::tempdir_in(self.folder.path()).unwrap();
-        std::fs::create_dir(folder.path().join("nomad-jobs")).unwrap();
-        for (id, _) in &scenario.images {
-            std::fs::write(file_of(folder.path(), id), scenarios::file(id)).unwrap();
-        }
-        folder
-    }
-
-    /// What the scenario's files say by now.
-    pub fn files(&self, folder: &Path, scenario: &Scenario) -> BTreeMap<String, String> {
-        let text = |id: &str| std::fs::read_to_string(file_of(folder, id)).unwrap();
-        scenario.images.iter().map(|(id, _)| ((*id).to_owned(), text(id))).collect()
-    }
-
     /// A cluster without jobs, and where it answers.
     pub fn world(&self, clock: &Clock, seed: u64) -> (World, Memory) {
         let mut options = WorldOptions::new(clock.clone(), self.root().join("database"));
@@ -79,10 +61,6 @@ impl Place {
         world.set_infrastructure(Infrastructure { database: false, ..Infrastructure::whole() }).unwrap();
         (world, memory)
     }
-}
-
-fn file_of(folder: &Path, id: &str) -> PathBuf {
-    folder.join("nomad-jobs").join(format!("{id}.nomad.hcl"))
 }
 
 pub async fn get(memory: &Memory, path: &str) -> Value {
@@ -163,8 +141,8 @@ impl Desk {
         let listener = Arc::clone(&self.told);
         let teller = Teller::new(move |event: What| listener.lock().unwrap().extend(said(&event)));
         let steps = step::build(&plan, &environment);
-        let resume = match self.journal.runs().unwrap().pop() {
-            Some(run) => Resume::Of(Box::new(run)),
+        let resume = match self.journal.runs().unwrap().last() {
+            Some(run) => Resume::Of(Box::new(run.clone())),
             None => Resume::New { downtime: None },
         };
         let mut run = Run::new(

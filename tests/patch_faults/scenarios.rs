@@ -35,6 +35,8 @@ pub struct Scenario {
     pub denies: bool,
     /// The jobs have files.
     pub files: bool,
+    /// It is no patch: the job is scaled (`scale`), or stopped before and started (`start`).
+    pub service: Option<&'static str>,
     /// What becomes of it without a fault.
     pub usual: Class,
 }
@@ -48,6 +50,7 @@ pub fn all() -> Vec<Scenario> {
         revert_all: false,
         denies: false,
         files: false,
+        service: None,
         usual,
     };
     let two = |name, tag, usual| Scenario {
@@ -83,6 +86,8 @@ pub fn all() -> Vec<Scenario> {
         filed(two("two jobs with files, the second image bad", "git-bad", Class::Reverted)),
         filed(one_fails("revert-all: the last of three fails, with files")),
         filed(denied("revert-all: a no after a conflict, with files")),
+        Scenario { service: Some("scale"), ..one("a service that is scaled", "×2", true, Class::Done) },
+        Scenario { service: Some("start"), ..one("a service that is started", OLD, true, Class::Done) },
         all_back(edited("revert-all: an edit while the person decides", Edit::AtTheQuestion, Class::Done)),
     ]
 }
@@ -110,6 +115,9 @@ fn job(id: &str, auto_revert: bool, depends_on: Option<&str>) -> Value {
 
 /// The plan that `patch` makes of a scenario.
 pub fn plan(scenario: &Scenario) -> String {
+    if let Some(name) = scenario.service {
+        return service(name);
+    }
     let service = |(id, looks): &(&str, &str)| {
         let what = match (looks.strip_prefix('×'), looks.strip_prefix("MODE=")) {
             (Some(count), _) => format!("set = {{ \"group.{id}.count\" = {count} }}"),
@@ -124,6 +132,15 @@ pub fn plan(scenario: &Scenario) -> String {
         "plan \"patch-image\" {{\n  operation = \"patch\"\n  wave \"patch\" {{\n    step \"nomad_patch\" \"image\" {{\n      \
          on_failure = \"{on_failure}\"\n{services}    }}\n  }}\n}}\n"
     )
+}
+
+/// A service that is scaled, or started again after a stop.
+fn service(name: &str) -> String {
+    let step = match name {
+        "scale" => "step \"nomad_scale\" \"it\" {\n      job = \"web\"\n      count = 2\n    }",
+        _ => "step \"nomad_start\" \"it\" {\n      jobs = [\"web\"]\n    }",
+    };
+    format!("plan \"{name}\" {{\n  operation = \"other\"\n  wave \"it\" {{\n    {step}\n  }}\n}}\n")
 }
 
 /// The same job as a file.

@@ -5,6 +5,7 @@
 //! else of the job changes with them is told; no byte is touched that needn't be. Does not: write
 //! files, know which other jobs read them, or change what was given by `-var` or the environment.
 
+mod at;
 mod draft;
 mod edits;
 mod error;
@@ -12,5 +13,6 @@ mod narrow;
 mod plan;
 mod value;
 
+pub use at::{edit_at, undo};
 pub use edits::{Edit, Edits, Wanted, apply, edits};
 pub use error::EditError;

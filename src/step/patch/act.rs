@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use super::edits::Edited;
 use super::one::Worker;
 use super::outcome::Ended;
-use super::select::{AT_ONCE, Edited};
+use super::select::AT_ONCE;
 use super::taken::Standing;
 use super::wanted::{OnFailure, Wanted};
 use crate::base::text;

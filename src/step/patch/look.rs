@@ -7,11 +7,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use super::act::{act, order, withdraw};
+use super::edits::Edited;
 use super::files;
 use super::lasting::Lasting;
 use super::one::Worker;
 use super::outcome::{self, Ended};
-use super::select::{AT_ONCE, Edited, Jobs, select};
+use super::select::{AT_ONCE, Jobs, select};
 use super::taken::{Earlier, Standing};
 use super::wanted::{OnFailure, Only, Wanted};
 use crate::base::text;
@@ -20,9 +21,11 @@ use crate::engine::{Breach, Context, Horizon, Outcome, Preview, Reconciled, Step
 use crate::event::{Line, Mark};
 use crate::journal::Intent;
 use crate::lasting::{Asked, WriteBack};
-use crate::nomad::{Client, Planned, canonical, is_unchanged};
+use crate::nomad::{Client, Planned, Submission, canonical, is_unchanged, job_version};
 use crate::step::build::Inputs;
-use crate::step::jobs::{PATIENCE, client, fingerprint, plan_lines, refused, watch};
+use crate::step::jobs::{
+    PATIENCE, check_version, client, fingerprint, plan_lines, refused, unreachable, watch,
+};
 
 /// How often a job may change under our eyes before we give up looking at it.
 const LOOKS: usize = 3;
@@ -65,27 +68,25 @@ impl Step for Patch {
             return Ok(Preview { later: Some(why.clone()), ..Preview::new(summary, decision) });
         }
         if wanted.only == Some(Only::File) {
-            return files::preview(&self.inputs.environment, &wanted).await;
+            return files::preview(cx, &self.inputs.environment, &wanted).await;
         }
-        let client = client(&self.inputs.environment).await?;
+        let environment = &self.inputs.environment;
+        let client = environment.nomad().await.map_err(unreachable)?;
         let earlier = Earlier::of(cx);
-        let (jobs, planned) = looked_at(&client, &wanted, &earlier).await?;
+        // Nothing is changed yet: the version is asked for beside the jobs.
+        let (checked, looked) = tokio::join!(check_version(&client), looked_at(&client, &wanted, &earlier));
+        checked?;
+        let looked = looked?;
         let mut lines = Vec::new();
         let mut decisions = Map::new();
         let mut unplaced = Vec::new();
         let mut changed: Vec<Edited> = Vec::new();
-        let pairs: Vec<(Edited, Option<Planned>)> = jobs.into_iter().zip(planned).collect();
         // One that failed before the run was cut off: no other is begun.
-        let failed = pairs.iter().any(|(job, _)| matches!(job.standing, Standing::Back(_)));
-        let differs = |(job, planned): &&(Edited, Option<Planned>)| {
-            job.standing != Standing::Open || planned.as_ref().is_some_and(|p| !is_unchanged(&p.diff))
-        };
-        let edited: Vec<Edited> = pairs.iter().filter(differs).map(|(job, _)| job.clone()).collect();
-        let order = order(edited.iter().filter(|job| job.standing == Standing::Open))?;
-        let all: Vec<Edited> = pairs.iter().map(|(job, _)| job.clone()).collect();
-        let environment = &self.inputs.environment;
-        let lasting = Lasting::look(environment, Some(&client), &wanted, &all, &edited).await?;
-        for (job, planned) in pairs {
+        let failed = looked.iter().any(|looked| matches!(looked.job.standing, Standing::Back(_)));
+        let open = looked.iter().filter(|looked| looked.differs() && looked.job.standing == Standing::Open);
+        let order = order(open.map(|looked| &looked.job))?;
+        let lasting = Lasting::look(cx, environment, &wanted, &looked).await?;
+        for Looked { job, planned, .. } in looked {
             let id = text::one_line(&job.id);
             let meanwhile = earlier.meanwhile(&job);
             let diff = planned.as_ref().map_or(Value::Null, |planned| canonical(&planned.diff));
@@ -137,7 +138,8 @@ impl Step for Patch {
             0 => "nothing to do: all of it is so already".to_owned(),
             n => format!("{} to change", text::count(n, "job")),
         };
-        let precondition = json!({ "jobs": records(&changed, &decisions), "patch": wanted });
+        let jobs = records(&changed, &decisions);
+        let precondition = json!({ "jobs": jobs, "patch": wanted, "commit": lasting.meant() });
         let decision = json!({ "nomad": client.address(), "jobs": decisions, "lasting": lasting.decision() });
         Ok(Preview {
             lines,
@@ -157,11 +159,12 @@ impl Step for Patch {
         let material = preview.material.and_then(|m| m.downcast::<Material>().ok());
         let material = material.ok_or_else(|| StepError::untouched("the jobs were not looked at"))?;
         let Material { jobs, lasting, back } = *material;
-        lasting.still()?;
+        lasting.still().await?;
         if wanted.only == Some(Only::File) {
             return files::execute(cx, &lasting).await;
         }
-        let client = client(&self.inputs.environment).await?;
+        // Its version was asked for when the jobs were looked at.
+        let client = self.inputs.environment.nomad().await.map_err(unreachable)?;
         let timeout = wanted.timeout.unwrap_or(PATIENCE);
         let worker = Worker { cx, client: &client, lasting: &lasting, timeout };
         if back {
@@ -179,22 +182,19 @@ impl Step for Patch {
             None => true,
         };
         let written = lasting.write(cx, counts).await;
-        match (outcome, written) {
-            (Ok(mut outcome), Ok(written)) => {
+        match outcome {
+            Ok(mut outcome) => {
                 written.record(&mut outcome.evidence);
-                Ok(outcome)
-            }
-            (Ok(outcome), Err(error)) => {
+                let Some(error) = written.error else { return Ok(outcome) };
                 let message = format!("{}, but {}", outcome.summary, error.message);
                 Err(StepError { message, evidence: outcome.evidence, ..error })
             }
-            (Err(mut failed), Ok(written)) => {
+            Err(mut failed) => {
                 written.record(&mut failed.evidence);
+                if let Some(error) = written.error {
+                    failed.message = format!("{}\n{}", failed.message, error.message);
+                }
                 Err(failed)
-            }
-            (Err(failed), Err(error)) => {
-                let message = format!("{}\n{}", failed.message, error.message);
-                Err(StepError { message, ..failed })
             }
         }
     }
@@ -253,8 +253,8 @@ impl Step for Patch {
             return Ok(None);
         }
         let live = Wanted { only: Some(Only::Live), ..wanted.clone() };
-        let environment = &self.inputs.environment;
-        let lasting = Lasting::look(environment, Some(&client), &live, &jobs, &jobs).await?;
+        let looked = looks(&client, jobs.clone()).await?;
+        let lasting = Lasting::look(cx, &self.inputs.environment, &live, &looked).await?;
         let summary = format!("{} to put back as before", text::count(jobs.len(), "job"));
         let records = records(&jobs, &Map::new());
         Ok(Some(Preview {
@@ -281,29 +281,60 @@ fn undo(jobs: &[Edited]) -> Option<Vec<u8>> {
     (!priors.is_empty()).then(|| json!(priors).to_string().into_bytes())
 }
 
-/// The jobs as they would be, and what the server says of each that would be another; of those that
-/// change meanwhile, as they are then.
-async fn looked_at(
-    client: &Client,
-    wanted: &Wanted,
-    earlier: &Earlier,
-) -> Result<(Vec<Edited>, Vec<Option<Planned>>), StepError> {
-    for _ in 0..LOOKS {
-        let jobs = select(Jobs::Running(client), &wanted.services).await?;
-        let jobs = earlier.recognise(client, wanted, jobs).await?;
-        let plan = |job: Edited| async move {
-            if job.changes.is_empty() || job.standing != Standing::Open {
-                return Ok(None);
+/// A job as it would be.
+pub(super) struct Looked {
+    pub job: Edited,
+    /// What the server says of it, where it would be another one than it is.
+    pub planned: Option<Planned>,
+    /// The source that the server keeps with it; only asked for where it would be another one.
+    pub source: Option<Submission>,
+}
+
+impl Looked {
+    /// Looks at a job: what the server says of it, and its source, at once.
+    async fn at(client: &Client, job: Edited) -> Result<Self, StepError> {
+        if job.changes.is_empty() {
+            return Ok(Self { job, planned: None, source: None });
+        }
+        let source = async { client.submission_of(&job.id, job_version(&job.prior)).await };
+        let plan = async {
+            match job.standing {
+                Standing::Open => client.plan(&job.job).await.map(Some),
+                // It is registered.
+                Standing::Taken(_) | Standing::Back(_) => Ok(None),
             }
-            client.plan(&job.job).await.map(Some).map_err(refused)
         };
-        let planned: Vec<Option<Planned>> =
-            stream::iter(jobs.clone()).map(plan).buffered(AT_ONCE).try_collect().await?;
-        let same = jobs.iter().zip(&planned).all(|(job, planned)| {
-            planned.as_ref().is_none_or(|planned| planned.job_modify_index == job.index)
-        });
-        if same {
-            return Ok((jobs, planned));
+        let (planned, source) = tokio::try_join!(plan, source).map_err(refused)?;
+        Ok(Self { job, planned, source })
+    }
+
+    pub fn differs(&self) -> bool {
+        let planned = self.planned.as_ref();
+        self.job.standing != Standing::Open || planned.is_some_and(|planned| !is_unchanged(&planned.diff))
+    }
+}
+
+async fn looks(client: &Client, jobs: Vec<Edited>) -> Result<Vec<Looked>, StepError> {
+    stream::iter(jobs).map(|job| Looked::at(client, job)).buffered(AT_ONCE).try_collect().await
+}
+
+/// The jobs as they would be; of those that change meanwhile, as they are then. Each goes its own way: it is
+/// planned while others are still being read, but where an earlier attempt has to be known first.
+async fn looked_at(client: &Client, wanted: &Wanted, earlier: &Earlier) -> Result<Vec<Looked>, StepError> {
+    let from = Jobs::Running(client);
+    for _ in 0..LOOKS {
+        let looked = if earlier.len() == 0 {
+            select(from, &wanted.services, |job| Looked::at(client, job)).await?
+        } else {
+            let jobs = select(from, &wanted.services, |job| async { Ok(job) }).await?;
+            looks(client, earlier.recognise(client, wanted, jobs).await?).await?
+        };
+        let is_same = |looked: &Looked| {
+            let planned = looked.planned.as_ref();
+            planned.is_none_or(|planned| planned.job_modify_index == looked.job.index)
+        };
+        if looked.iter().all(is_same) {
+            return Ok(looked);
         }
     }
     let error = StepError::new("the jobs change again and again while they are looked at", Touched::Nothing);

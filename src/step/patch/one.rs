@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::edits::Edited;
 use super::lasting::Lasting;
 use super::outcome::{Back, Ended};
-use super::select::Edited;
 use super::taken::Standing;
 use crate::base::text;
 use crate::engine::Context;

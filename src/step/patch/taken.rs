@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::select::{Edited, Jobs, select};
-use super::wanted::Wanted;
+use super::edits::Edited;
+use super::select::{Jobs, select};
+use super::wanted::{ServiceChange, Wanted};
 use crate::engine::{Context, StepError, what_changed};
 use crate::journal::Intent;
 use crate::nomad::{Client, Registered, job_id, job_modify_index, job_version, specification};
@@ -104,12 +105,12 @@ impl Earlier {
         // What was so already, or is gone, isn't asked about.
         let mut services = Vec::new();
         for service in &wanted.services {
-            if select(Jobs::Written(&now), std::slice::from_ref(service)).await.is_ok() {
+            if made(&now, std::slice::from_ref(service)).await.is_ok() {
                 services.push(service.clone());
             }
         }
         let wanted = Wanted { services, ..wanted.clone() };
-        let jobs = select(Jobs::Written(&now), &wanted.services).await?;
+        let jobs = made(&now, &wanted.services).await?;
         self.recognise(client, &wanted, jobs).await
     }
 
@@ -132,7 +133,7 @@ impl Earlier {
             .iter()
             .map(|job| (job.id.clone(), self.priors.get(&job.id).unwrap_or(&job.prior).clone()))
             .collect();
-        let made = select(Jobs::Written(&before), &wanted.services).await?;
+        let made = made(&before, &wanted.services).await?;
         for job in &mut jobs {
             let (true, Some(made)) = (touched(job), made.iter().find(|made| made.id == job.id)) else {
                 continue;
@@ -166,6 +167,11 @@ impl Earlier {
         }
         Ok(Standing::Open)
     }
+}
+
+/// What a patch makes of jobs.
+async fn made(of: &BTreeMap<String, Value>, services: &[ServiceChange]) -> Result<Vec<Edited>, StepError> {
+    select(Jobs::Written(of), services, |job| async { Ok(job) }).await
 }
 
 /// The jobs of an intent or an outcome, by id.
