@@ -16,7 +16,7 @@ use super::previews;
 use crate::base::secret::MASK;
 use crate::base::{Clock, RunId};
 use crate::dialect::Values;
-use crate::engine::{self, Approval, Approver, Finished, Resume, Run};
+use crate::engine::{self, Approval, Approver, Blobs, Finished, Resume, Run};
 use crate::environment::Environment;
 use crate::event::{Ending, Event, Teller, VERSION, What};
 use crate::gate::Gatekeeper;
@@ -170,7 +170,7 @@ impl Opened {
         run.inputs.clone_from(&request.inputs);
         run.plan_hash = plan_hash;
         run.about = about;
-        run.blobs = Some(self.state_dir.join("undo"));
+        run.blobs = Arc::new(Blobs::Folder(self.state_dir.join("undo")));
         run.guards = guards;
         run.last = self.last_done(&run.plan.name)?;
         run.next = next;

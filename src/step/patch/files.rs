@@ -58,7 +58,7 @@ pub(super) async fn preview(
         precondition: json!({ "patch": wanted, "commit": lasting.meant() }),
         settled: true,
         protects: lasting.protects(),
-        material: Some(Box::new(Material { jobs: Vec::new(), lasting })),
+        material: Some(Box::new(Material { jobs: Vec::new(), lasting, back: false })),
         ..Preview::new(summary, decision)
     })
 }

@@ -91,10 +91,8 @@ impl Lasting {
         wanted: &Wanted,
         jobs: impl Iterator<Item = &Edited>,
     ) -> Result<Self, StepError> {
-        let mut asked: Vec<Asked> = jobs
-            .map(|job| Asked { job: job.id.clone(), values: job.meant.clone() })
-            .filter(|asked| !asked.values.is_empty())
-            .collect();
+        let mut asked: Vec<Asked> =
+            jobs.map(Edited::asked).filter(|asked| !asked.values.is_empty()).collect();
         asked.sort_by(|a, b| a.job.cmp(&b.job));
         let mut lasting = Self {
             environment: Arc::clone(environment),
