@@ -368,6 +368,8 @@ fn warn_of_unfinished(opened: &Opened, new: &Run) -> Result<(), Failure> {
 pub struct Preview {
     pub digest: String,
     pub changes: bool,
+    /// Whether it takes more than a `--yes`: the environment is protected, or another one that changes too.
+    pub protected: bool,
 }
 
 /// Shows what a run would do. Changes nothing.
@@ -404,7 +406,8 @@ async fn shown(
         prepared.run.teller.warn(format!("a run would be refused: {}", held.message));
     }
     previews::keep(&opened.state_dir, &looked.decision);
-    Ok(Preview { digest: looked.decision.digest, changes: looked.changes })
+    let protected = opened.settings.protected || looked.previews.values().any(|p| !p.protects.is_empty());
+    Ok(Preview { digest: looked.decision.digest, changes: looked.changes, protected })
 }
 
 /// The unfinished run that is meant: the named one, or the only one.

@@ -10,6 +10,7 @@ mod approval;
 mod blobs;
 mod decision;
 mod dispatch;
+mod explain;
 mod gates;
 mod latch;
 mod look;

@@ -10,8 +10,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::approval::{Answer, Approver, Question};
 use super::blobs::Blobs;
-use super::decision::{Decision, what_changed};
+use super::decision::Decision;
 use super::dispatch::{self, Request};
+use super::explain::decision_changes;
 use super::latch::Latch;
 use super::look::{Looked, look_at};
 use super::steps;
@@ -401,7 +402,7 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
         return refused(run, resumed, Finished::held(run, breach));
     }
     if to_approve {
-        approve(run, &looked.decision, approval).await?;
+        approve(run, &looked, approval).await?;
     } else {
         start(run).map_err(failed)?;
     }
@@ -468,15 +469,31 @@ fn left(run: &Run) -> String {
 }
 
 /// Gets the yes, and journals the run's start with it.
-async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(), Finished> {
+async fn approve(run: &Run, looked: &Looked, approval: Approval) -> Result<(), Finished> {
     let resumed = matches!(run.resume, Resume::Of(_));
-    let digest = decision.digest.clone();
+    let Decision { document, digest } = looked.decision.clone();
+    let mut also: Vec<String> = looked.previews.values().flat_map(|p| p.protects.clone()).collect();
+    also.sort();
+    also.dedup();
     let failed = |error: JournalError| Finished::journal(run, &error);
     let denied = |summary: String, help: Option<String>| {
         let next = resumed.then(|| run.next.clone());
         Finished { help, next, ..Finished::nothing_done(run, Ending::Denied, summary) }
     };
     let answer = match approval {
+        Approval::Yes if !also.is_empty() => {
+            if resumed {
+                run.append(&Body::RunPaused { reason: "--yes is not enough".into() }).map_err(failed)?;
+            }
+            let summary = format!(
+                "--yes is not enough: this changes files of {}, which {} protected; {}",
+                crate::base::text::list(&also),
+                if also.len() == 1 { "is" } else { "are" },
+                left(run)
+            );
+            let help = format!("give --approve {digest} in its place, or run it in a terminal without it");
+            return Err(denied(summary, Some(help)));
+        }
         Approval::Yes => Answer::Yes { who: run.who.clone(), how: "--yes".into() },
         Approval::Digest { given, .. } if given == digest => {
             Answer::Yes { who: run.who.clone(), how: "--approve".into() }
@@ -485,7 +502,7 @@ async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(
             if resumed {
                 run.append(&Body::RunPaused { reason: "the approval is stale".into() }).map_err(failed)?;
             }
-            let changed = match old.map(|old| what_changed(&old, &decision.document)) {
+            let changed = match old.map(|old| decision_changes(&old, &document)) {
                 Some(list) if !list.is_empty() => format!("since then: {}", list.join("; ")),
                 _ => "what it was the digest of is not known here".to_owned(),
             };
@@ -498,6 +515,7 @@ async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(
                 digest: digest.clone(),
                 environment: run.environment.clone(),
                 protected: run.protected,
+                also,
                 what: format!("run {}", run.plan.name),
             };
             run.approver.ask(&question).await

@@ -188,7 +188,7 @@ async fn ready(
     }
     show(run, wave, spec, &preview);
     if let Some(approved) = shelf.decision(&spec.name) {
-        for change in super::decision::what_changed(approved, &preview.decision) {
+        for change in super::explain::step_changes(approved, &preview.decision) {
             run.teller.warn(format!("{}: since the approval: {change}", spec.name));
         }
     }
@@ -197,6 +197,7 @@ async fn ready(
         digest: digest.clone(),
         environment: run.environment.clone(),
         protected: run.protected,
+        also: preview.protects.clone(),
         what: format!("{}: {}, which is not what was approved at the start", spec.name, preview.summary),
     };
     match cx.ask(question).await {

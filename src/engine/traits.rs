@@ -41,6 +41,8 @@ pub struct Preview {
     pub bound: Option<Value>,
     /// What a guard refuses.
     pub breach: Option<Breach>,
+    /// Other environments that are protected, and change with it: approved as their own changes are.
+    pub protects: Vec<String>,
     /// What was seen, and what is meant: kept in the intent, for reconciling and for guards that count
     /// a whole run.
     pub precondition: Value,
@@ -64,6 +66,7 @@ impl Preview {
             later: None,
             bound: None,
             breach: None,
+            protects: Vec::new(),
             precondition: Value::Null,
             undo: None,
             material: None,

@@ -157,3 +157,33 @@ fn all_unfinished_runs_are_given_up_at_once() {
     site.run(&["status"]).code(0).never_says("unfinished");
     site.run(&["resume", "--abandon", "--all"]).code(0).says("No run is unfinished");
 }
+
+/// What is protected changes with the files that it shares.
+#[test]
+fn a_protected_environment_that_reads_the_files_is_approved_by_its_name() {
+    let site = Site::started();
+    site.fixture.replace(
+        "blackstart.hcl",
+        "environment \"prod\" {\n",
+        "environment \"prod\" {\n  protected = true\n",
+    );
+    let web = ["patch", "image", "web=hot"];
+    let out = site.patch(&web[1..]).code(4);
+    out.says("--yes is not enough: this changes files of prod, which is protected").says("--approve");
+    assert_eq!(site.image("web"), "registry.example.com/web:1");
+    // What runs here alone is nobody else's.
+    site.patch(&["image", "web=warm", "--live-only"]).code(0);
+    let mut terminal = site.terminal(&web);
+    terminal.until("it changes files of 'prod', which is protected: type that environment's name.");
+    terminal.answers("sandbox");
+    terminal.until("'sandbox' is not the name of this environment");
+    terminal.answers("prod");
+    let (text, code) = terminal.end();
+    assert_eq!((code, site.image("web").as_str()), (0, "registry.example.com/web:hot"), "{text}");
+    // A digest is an approval of all that was shown.
+    let digest = site.run(&["patch", "image", "web=hotter"]).code(4).never_says("give --yes").digest();
+    site.run(&["patch", "image", "web=hotter", "--approve", &digest]).code(0);
+    // Its own line stands over the shared one there.
+    site.fixture.write("vars/prod.nomadvars.hcl", "web_tag = \"stays\"\n");
+    site.patch(&["image", "web=hottest"]).code(0);
+}

@@ -67,7 +67,7 @@ impl Site {
     pub fn sandbox() -> Self {
         let fixture = Fixture::new();
         // Without Terraform everything is up from the start.
-        let text = fixture.read("blackstart.hcl");
+        let text = fixture.read("blackstart.hcl").replace("  protected = true", "  protected = false");
         let at = text.find("environment \"sandbox\"").unwrap();
         let (before, own) = text.split_at(at);
         let (head, rest) = own.split_once("  terraform {").unwrap();
@@ -86,7 +86,9 @@ impl Site {
         };
         let guard = AGENT.lock().unwrap_or_else(PoisonError::into_inner);
         let arguments = ["-e", "test", "--nomad-address", &address].map(str::to_owned).to_vec();
-        let site = Self { fixture: Fixture::new(), address, arguments, kind: Kind::Containers(guard) };
+        let fixture = Fixture::new();
+        fixture.replace("blackstart.hcl", "  protected = true", "  protected = false");
+        let site = Self { fixture, address, arguments, kind: Kind::Containers(guard) };
         site.clear();
         Some(site)
     }

@@ -57,6 +57,7 @@ pub(super) async fn preview(
         breach,
         precondition: json!({ "patch": wanted, "commit": lasting.meant() }),
         settled: true,
+        protects: lasting.protects(),
         material: Some(Box::new(Material { jobs: Vec::new(), lasting, back: false })),
         ..Preview::new(summary, decision)
     })

@@ -161,6 +161,11 @@ impl Lasting {
         None
     }
 
+    /// Other environments that are protected and have a job that changes.
+    pub fn protects(&self) -> Vec<String> {
+        self.back.iter().flat_map(WriteBack::protected).cloned().collect()
+    }
+
     /// Whether there is anything to write or to commit.
     pub fn changes(&self) -> bool {
         let commits = matches!(&self.commit, Some(Ok(commit)) if commit.is_needed());

@@ -149,6 +149,7 @@ impl Step for Patch {
             undo: undo(&changed),
             // The server takes it over the jobs that were seen, and no others.
             settled: true,
+            protects: lasting.protects(),
             material: Some(Box::new(Material { jobs: changed, lasting, back: false })),
             ..Preview::new(summary, decision)
         })
