@@ -224,12 +224,12 @@ fn a_patch_that_is_killed_anywhere_is_ended_by_a_resume() {
             let after = (request + number) % 2 == 0;
             let seed = u64::try_from(number * 1_000_000 + request * 10).unwrap();
             let first = Kill { request, after };
-            if (request + number) % 3 != 2 {
+            if (request + number) % 5 < 2 {
                 jobs.push((number, vec![first], seed));
             }
             // And once more while it is gone on with.
             let second = Kill { request: request + 1 + request * 7 % 23, after: !after };
-            if request % 4 == number % 4 {
+            if request % 8 == number % 8 {
                 jobs.push((number, vec![first, second], seed));
             }
         }
