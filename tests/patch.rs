@@ -26,6 +26,7 @@ use rolling::a_rolling_restart_ends_at_the_one_that_ails;
 use serde_json::{Value, json};
 use site::{REPOSITORY, Site};
 use taken::{
+    a_no_to_a_resume_names_what_was_done, a_no_to_a_resume_says_what_was_changed,
     a_no_to_the_second_question_puts_all_back, killed_between_two_it_is_gone_on_with,
     killed_while_one_fails_all_go_back,
 };
@@ -89,6 +90,8 @@ raw:
     killed_while_one_fails_all_go_back,
     killed_between_two_it_is_gone_on_with,
     a_no_to_the_second_question_puts_all_back,
+    a_no_to_a_resume_says_what_was_changed,
+    a_no_to_a_resume_names_what_was_done,
 ];
 
 /// A job as somebody wrote it, without what the server keeps in it.

@@ -289,7 +289,7 @@ fn what_was_done_before_a_failure_stays_or_goes_back() {
     let all = [&images[..], &["--on-failure", "revert-all"]].concat();
     let out = site.patches(&all).code(1);
     let out =
-        out.says("'two': not healthy").says("'one': healthy, but it was put back").says("not begun: three");
+        out.says("'two': not healthy").says("'one': changed, but it was put back").says("not begun: three");
     out.says("Failed to pull").never_says("Done:");
     assert_eq!(["one", "two", "three"].map(|id| written(site.job(id))), before);
     assert_eq!(["one", "two", "three"].map(|id| site.version(id)), [2, 2, 0]);

@@ -245,7 +245,15 @@ impl Step for NomadScale {
         }
     }
 
-    async fn reconcile(&self, _: &Context, _: &Intent) -> Result<Reconciled, StepError> {
+    async fn reconcile(&self, cx: &Context, _: &Intent) -> Result<Reconciled, StepError> {
+        let wanted = self.wanted(cx)?;
+        let client = client(&self.0.environment).await?;
+        if self.look(cx, &client, &wanted).await?.now == wanted.count
+            && let Some(registered) = client.as_registered(&wanted.job).await.map_err(refused)?
+        {
+            // The count is there: its health was not seen.
+            healthy(cx, &client, &registered, wanted.timeout).await?;
+        }
         Ok(Reconciled::NotDone("looking at the count again".into()))
     }
 }

@@ -12,6 +12,8 @@ use crate::site::Site;
 fn three(site: &Site) -> Value {
     let seconds = |n: u64| n * 1_000_000_000;
     let mut job = site.service("job_creation", None);
+    // A node that is busy tells late that a container has ended.
+    job["Update"]["MinHealthyTime"] = json!(seconds(5));
     job["Update"]["HealthyDeadline"] = json!(seconds(30));
     job["Update"]["ProgressDeadline"] = json!(seconds(60));
     let group = &mut job["TaskGroups"][0];

@@ -161,7 +161,8 @@ impl Site {
         let seconds = |n: u64| n * 1_000_000_000;
         let (mut job, _) = self.filed(id);
         job["Update"]["AutoRevert"] = false.into();
-        job["Update"]["MinHealthyTime"] = json!(seconds(1));
+        // A node that is busy tells late that a container has ended.
+        job["Update"]["MinHealthyTime"] = json!(seconds(3));
         if let Some(after) = after {
             job["Meta"] = json!({ "depends_on": after });
         }

@@ -88,7 +88,7 @@ pub fn a_no_to_the_second_question_puts_all_back(site: &Site) {
     terminal.answers("n");
     let (rest, code) = terminal.end();
     assert_eq!(code, 4, "{rest}");
-    assert!(rest.contains("'job_creation': healthy, but it was put back as it was"), "{rest}");
+    assert!(rest.contains("'job_creation': changed, but it was put back as it was"), "{rest}");
     assert_eq!(crate::written(site.job(FIRST)), before[0]);
     assert!(site.is_up(FIRST), "{:#?}", site.running(FIRST));
     assert_eq!(looks(site), [site.tag(Looks::Old), site.tag(Looks::Old)]);
@@ -100,4 +100,60 @@ pub fn a_no_to_the_second_question_puts_all_back(site: &Site) {
     site.run(&["resume", "--yes"]).code(0).says("2 jobs changed and healthy");
     assert_eq!(looks(site), [site.tag(Looks::New), site.tag(Looks::New)]);
     assert_eq!(site.environment(SECOND)["COLOUR"], "teal");
+}
+
+pub fn a_no_to_a_resume_says_what_was_changed(site: &Site) {
+    let before = both(site);
+    let file = site.patch_file(&[(FIRST, Looks::New), (SECOND, Looks::New)]);
+    let killed = |on_failure: &str, version: u64| {
+        let run = site.spawn(&["patch", "apply", &file, "--on-failure", on_failure, "--yes"]);
+        wait_until("the first registration", || site.version(FIRST) == version);
+        run.signal("KILL");
+        run.wait();
+        assert_eq!(looks(site), [site.tag(Looks::New), site.tag(Looks::Old)], "it was killed too late");
+        let mut terminal = site.on_terminal(&["resume"]);
+        let shown = terminal.until("Approve?");
+        terminal.answers("n");
+        let (rest, code) = terminal.end();
+        assert_eq!(code, 4, "{rest}");
+        (shown, rest)
+    };
+    let (shown, rest) = killed("stop", 1);
+    assert!(!shown.contains("put back"), "{shown}");
+    let words = "not approved; nothing more was changed, but this run had begun to change something before";
+    assert!(rest.contains(words), "{rest}");
+    assert_eq!([site.version(FIRST), site.version(SECOND)], [1, 0]);
+    site.run(&["resume", "--abandon"]).code(0);
+    site.start_job(&site.service(FIRST, None), None);
+
+    let (shown, rest) = killed("revert-all", 3);
+    assert!(shown.contains("put back as it was if this doesn't go on"), "{shown}");
+    assert!(rest.contains("'job_creation': changed, but it was put back as it was"), "{rest}");
+    are_as_before(site, &before);
+    assert_eq!([site.version(FIRST), site.version(SECOND)], [4, 0]);
+}
+
+pub fn a_no_to_a_resume_names_what_was_done(site: &Site) {
+    let step = |wave: &str, id: &str| {
+        format!(
+            "  wave \"{wave}\" {{\n    step \"nomad_job\" \"{wave}-step\" {{\n      timeout = \"20s\"\n      \
+             files = [\"nomad-jobs/{id}.nomad.hcl\"]\n    }}\n  }}\n"
+        )
+    };
+    let text = site.fixture.read("nomad-jobs/job_configuration.nomad.hcl");
+    let memory = text.lines().find(|line| line.trim().starts_with("memory")).unwrap();
+    site.fixture
+        .write("nomad-jobs/job_configuration.nomad.hcl", &text.replace(memory, "        memory = 900000"));
+    let plan =
+        format!("plan \"two\" {{\n  operation = \"other\"\n{}{}}}\n", step("a", FIRST), step("b", SECOND));
+    site.fixture.write("plans/two.hcl", &plan);
+    site.run(&["run", "two", "--yes"]).code(1).says("b-step");
+    let registered = [site.version(FIRST), site.version(SECOND)];
+    let mut terminal = site.on_terminal(&["resume"]);
+    terminal.until("Approve?");
+    terminal.answers("n");
+    let (rest, code) = terminal.end();
+    assert_eq!(code, 4, "{rest}");
+    assert!(rest.contains("not approved; nothing more was changed; done before: a-step"), "{rest}");
+    assert_eq!([site.version(FIRST), site.version(SECOND)], registered);
 }

@@ -86,10 +86,24 @@ pub fn all() -> Vec<Scenario> {
         filed(two("two jobs with files, the second image bad", "git-bad", Class::Reverted)),
         filed(one_fails("revert-all: the last of three fails, with files")),
         filed(denied("revert-all: a no after a conflict, with files")),
-        Scenario { service: Some("scale"), ..one("a service that is scaled", "×2", true, Class::Done) },
-        Scenario { service: Some("start"), ..one("a service that is started", OLD, true, Class::Done) },
         all_back(edited("revert-all: an edit while the person decides", Edit::AtTheQuestion, Class::Done)),
     ]
+}
+
+/// What is no patch, and registers all the same.
+pub fn services() -> Vec<Scenario> {
+    let one = |name, looks, service| Scenario {
+        name,
+        jobs: vec![job("web", true, None)],
+        images: vec![("web", looks)],
+        edit: None,
+        revert_all: false,
+        denies: false,
+        files: false,
+        service: Some(service),
+        usual: Class::Done,
+    };
+    vec![one("a service that is scaled", "×2", "scale"), one("a service that is started", OLD, "start")]
 }
 
 fn job(id: &str, auto_revert: bool, depends_on: Option<&str>) -> Value {

@@ -13,7 +13,7 @@ pub(super) enum Ended {
     Healthy(Registered),
     /// It didn't become healthy: why, the main thing first, and what became of it.
     Failed(Vec<String>, Back),
-    /// It was healthy, and was put back because another one failed.
+    /// It was healthy, or not known not to be, and was put back because another one failed.
     Taken(Back),
     /// The server didn't take it; nothing was changed.
     Refused(String),
@@ -83,7 +83,7 @@ impl Ended {
             Self::Failed(why, back) => {
                 format!("not healthy: {}; {}", why.first().map_or("", String::as_str), back.words())
             }
-            Self::Taken(back) => format!("healthy, but {}", back.words()),
+            Self::Taken(back) => format!("changed, but {}", back.words()),
             Self::Refused(why) => format!("not changed: {why}"),
             Self::Conflict(why) => format!("not changed: {why}"),
             Self::Overtaken(why) => format!("somebody else changed it meanwhile: {why}"),
