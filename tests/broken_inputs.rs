@@ -17,6 +17,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use blackstart::sim::{Infrastructure, NodeSize, Sandbox, SandboxOptions};
 use common::{Fixture, Outcome, has_terraform};
 use regex::Regex;
+use serde_json::{Value, json};
 
 const COLD: &str = "plans/cold-start.hcl";
 const START: &str = "plans/start.hcl";
@@ -185,6 +186,28 @@ fn words_on_the_command_line() {
         all.push_str(&format!("$ blackstart {}\n{}\n\n", arguments.join(" "), said(&fixture, &outcome)));
     }
     insta::assert_snapshot!("words", all);
+}
+
+/// What goes wrong outside a run is a document, too, and nothing else is said.
+#[test]
+fn errors_are_documents_where_documents_are_asked_for() {
+    let fixture = simulated();
+    let document = |arguments: &[&str], code: i32| -> Value {
+        let outcome = fixture.run(&[arguments, &["--json"]].concat()).code(code);
+        assert_eq!(outcome.stderr, "", "{outcome}");
+        serde_json::from_str(outcome.stdout.trim()).unwrap()
+    };
+    let found = document(&["start", "sandbx", "--yes"], 1);
+    assert_eq!((&found["type"], &found["exit"]), (&json!("failed"), &json!(1)), "{found}");
+    assert!(found["message"].as_str().unwrap().contains("sandbx"), "{found}");
+    assert!(found["help"].as_str().unwrap().contains("sandbox"), "{found}");
+    assert_eq!(document(&["patch", "save", "-e", "nowhere"], 1)["exit"], 1);
+
+    fixture.replace(START, "operation", "operatoin");
+    let found = document(&["rehearse", "start"], 1);
+    let first = &found["diagnostics"][0];
+    assert_eq!((&first["file"], &first["line"]), (&json!(START), &json!(3)), "{found}");
+    assert_eq!(found["message"], Value::Null, "{found}");
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn format_1_is_read_and_says_what_it_said() {
     let path = folder.path().join("journal.db");
     drop(file(&path));
     let journal = open(&path).unwrap();
-    assert_eq!(journal.all().unwrap(), records());
+    assert_eq!(*journal.all(), records());
     assert_eq!(journal.head(), records().last().unwrap().hash);
 
     let runs = journal.runs().unwrap();

@@ -6,6 +6,8 @@
     reason = "a test that cannot go on has failed; a skipped one says so"
 )]
 
+#[path = "lasting/commit.rs"]
+mod commit;
 mod common;
 #[path = "lasting/drift.rs"]
 mod drift;
@@ -19,3 +21,5 @@ mod site;
 mod stop;
 #[path = "lasting/unsaved.rs"]
 mod unsaved;
+#[path = "lasting/words.rs"]
+mod words;

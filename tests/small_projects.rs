@@ -137,3 +137,20 @@ fn inputs_come_from_var_files_and_from_the_command_line() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("gone.hcl"), "{text}");
 }
+
+#[test]
+fn a_stop_without_nomad_looks_for_none() {
+    let plan = r#"
+        plan "stop" {
+          operation = "stop"
+          wave "one" {
+            step "exec" "away" {
+              command = ["rm", "up"]
+            }
+          }
+        }"#;
+    let dir = project(&[("blackstart.hcl", SETTINGS), ("plans/stop.hcl", plan), ("up", "")]);
+    let (code, text) = blackstart(dir.path(), &[], &["stop", "--yes"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!text.contains("Nomad") && !dir.path().join("up").exists(), "{text}");
+}

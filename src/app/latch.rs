@@ -11,15 +11,16 @@ use sha2::{Digest, Sha256};
 use super::failure::{Failure, chain};
 use super::made;
 use super::open::Opened;
-use crate::base::{Diagnostics, paths, text};
+use crate::base::{Diagnostics, RunId, paths, text};
 use crate::dialect::Reader;
-use crate::engine::{Breach, Facts, Latch};
-use crate::environment::Environment;
+use crate::engine::{Breach, Facts, Latch, Resume, Run};
+use crate::environment::{Environment, ReachError};
 use crate::event::Teller;
 use crate::journal::{Body, Journal};
-use crate::lasting::{self, Change, Drift, Unsaved, ledger};
+use crate::lasting::{self, Change, Drift, DriftError, Unsaved, ledger};
 use crate::nomad::{Client, NomadError, job_id, job_modify_index};
 use crate::plan::{Operation, Plan, StepKind};
+use crate::sim;
 
 /// How a person says that what isn't saved may be lost.
 const DISCARD: &str = "--discard-patches";
@@ -33,23 +34,35 @@ const AT_ONCE: usize = 8;
 impl Opened {
     /// The live changes that no file has, those of this environment.
     pub async fn unsaved(&self, environment: &Environment) -> Result<Vec<Unsaved>, Failure> {
-        let changes = ledger(&self.journal.all()?);
-        let client = if changes.is_empty() { None } else { environment.nomad().await.ok() };
+        self.unsaved_after(environment, None).await
+    }
+
+    /// As [`Self::unsaved`], after a run that ended well just now: of what it changed the server isn't asked
+    /// again, which took that over what was seen, and had it healthy.
+    async fn unsaved_after(
+        &self,
+        environment: &Environment,
+        done: Option<&RunId>,
+    ) -> Result<Vec<Unsaved>, Failure> {
+        let changes = ledger(&self.journal.all());
+        let asks = changes.iter().any(|change| !change.is_of(done));
+        let client = if asks { environment.nomad().await.ok() } else { None };
         // Asked once here, not once for each change.
         let client = match client {
             Some(client) if client.leader().await.is_ok() => Some(client),
             _ => None,
         };
-        Ok(lasting::unsaved(environment, changes, client.as_ref()).await)
+        Ok(lasting::unsaved(environment, changes, client.as_ref(), sim::canonical_job, done).await)
     }
 
-    /// Says at the end of a run what no file has.
+    /// Says at the end of a run what no file has; `done` is a run that ended well.
     pub(super) async fn say_unsaved(
         &self,
         environment: &Environment,
         teller: &Teller,
+        done: Option<&RunId>,
     ) -> Result<(), Failure> {
-        let unsaved = self.unsaved(environment).await?;
+        let unsaved = self.unsaved_after(environment, done).await?;
         for patch in unsaved.iter().take(SHOWN) {
             teller.warn(format!("unsaved patch: {}", patch.words()));
         }
@@ -64,9 +77,10 @@ impl Opened {
     }
 
     /// What holds runs of a plan, where anything may.
-    pub(super) fn latch(&self, plan: &Plan, environment: &Arc<Environment>, discard: bool) -> Arc<dyn Latch> {
+    pub(super) fn latch(&self, run: &Run, environment: &Arc<Environment>, discard: bool) -> Arc<dyn Latch> {
         Arc::new(Loss {
-            plan: plan.clone(),
+            plan: run.plan.clone(),
+            begun: matches!(&run.resume, Resume::Of(before) if before.may_have_changed()),
             environment: Arc::clone(environment),
             journal: self.journal.clone(),
             undo: self.state_dir.join("undo"),
@@ -89,6 +103,8 @@ pub fn ways_out(environment: &str, unsaved: &[Unsaved]) -> String {
 
 struct Loss {
     plan: Plan,
+    /// Whether this run, which is gone on with, may have changed something: the jobs were kept before that.
+    begun: bool,
     environment: Arc<Environment>,
     journal: Journal,
     undo: PathBuf,
@@ -104,19 +120,18 @@ struct Seen {
     /// What else runs and no file has.
     drift: Vec<String>,
     /// Why what runs can't be looked at.
-    unreachable: Option<String>,
+    unseen: Option<String>,
 }
 
 #[async_trait]
 impl Latch for Loss {
     async fn look(&self, teller: &Teller) -> Result<(), Breach> {
         let seen = self.seen().await?;
-        if let Some(reason) = &seen.unreachable {
-            teller.warn(format!(
-                "what runs can't be held against the job files, and no job is kept: Nomad doesn't answer ({reason})"
-            ));
-        }
         self.judge(&seen)?;
+        if let Some(reason) = &seen.unseen {
+            let kept = if self.begun { "the jobs were kept when this run began" } else { "no job is kept" };
+            teller.warn(format!("what runs can't be held against the job files ({reason}); {kept}"));
+        }
         for patch in &seen.patches {
             teller.warn(format!("this gives an unsaved patch up: {}", patch.words()));
         }
@@ -130,14 +145,20 @@ impl Latch for Loss {
         let seen = self.seen().await?;
         self.judge(&seen)?;
         let mut records = Vec::new();
-        if self.takes_down() && seen.unreachable.is_none() {
+        if self.takes_down() && seen.unseen.is_none() {
             records.extend(self.keep_jobs().await?);
         }
         for Unsaved { change: Change { job, path, .. }, .. } in seen.patches {
             records.push(Body::PatchDropped { job, path, who: self.who.clone(), how: DISCARD.into() });
         }
+        let mut lost = Vec::new();
         if !seen.drift.is_empty() {
-            let question = format!("what runs isn't in the job files: {}", seen.drift.join("; "));
+            lost.push(format!("what runs isn't in the job files: {}", seen.drift.join("; ")));
+        }
+        if let Some(reason) = seen.unseen.filter(|_| !self.begun) {
+            lost.push(format!("what runs can't be held against the job files: {reason}"));
+        }
+        for question in lost {
             records.push(Body::Answered { question, answer: DISCARD.into(), who: self.who.clone() });
         }
         Ok(records)
@@ -151,43 +172,49 @@ impl Loss {
     }
 
     async fn seen(&self) -> Result<Seen, Breach> {
-        let changes = self.journal.all().map_err(|error| breach(chain(&error)))?;
-        let mut changes = ledger(&changes);
+        let mut changes = ledger(&self.journal.all());
         changes.retain(|change| self.undoes(&change.job));
         let mut seen = Seen::default();
         let client = if !changes.is_empty() || self.takes_down() {
             match self.client().await {
-                Ok(client) => Some(client),
+                Ok(client) => client,
                 Err(reason) => {
-                    seen.unreachable = self.takes_down().then_some(reason);
+                    seen.unseen = self.takes_down().then_some(reason);
                     None
                 }
             }
         } else {
             None
         };
-        seen.patches = lasting::unsaved(&self.environment, changes, client.as_ref()).await;
+        seen.patches =
+            lasting::unsaved(&self.environment, changes, client.as_ref(), sim::canonical_job, None).await;
         if let (true, Some(client)) = (self.takes_down(), &client) {
-            let found = lasting::drift(&self.environment, client).await;
-            let found =
-                found.map_err(|error| breach(format!("what runs can't be looked at: {}", chain(&error))))?;
-            seen.drift = lost(&found);
+            match lasting::drift(&self.environment, client).await {
+                Ok(found) => seen.drift = lost(&found),
+                Err(DriftError::Nomad(error)) => seen.unseen = Some(chain(&error)),
+                Err(error) => {
+                    return Err(breach(format!("what runs can't be looked at: {}", chain(&error))));
+                }
+            }
         }
         Ok(seen)
     }
 
-    /// A client that is answered; else why not.
-    async fn client(&self) -> Result<Client, String> {
-        let client = self.environment.nomad().await.map_err(|error| chain(&error))?;
-        match client.leader().await {
-            Ok(_) => Ok(client),
-            Err(error) => Err(chain(&error)),
-        }
+    /// A client that is answered, else why not; none where the environment knows no Nomad.
+    async fn client(&self) -> Result<Option<Client>, String> {
+        let client = match self.environment.nomad().await {
+            Ok(client) => client,
+            Err(ReachError::NotConfigured { .. }) => return Ok(None),
+            Err(error) => return Err(chain(&error)),
+        };
+        client.leader().await.map_err(|error| chain(&error))?;
+        Ok(Some(client))
     }
 
     /// Refuses what would be lost, unless that was said to be meant.
     fn judge(&self, seen: &Seen) -> Result<(), Breach> {
-        if self.discard || (seen.patches.is_empty() && seen.drift.is_empty()) {
+        let unseen = seen.unseen.as_ref().filter(|_| !self.begun);
+        if self.discard || (seen.patches.is_empty() && seen.drift.is_empty() && unseen.is_none()) {
             return Ok(());
         }
         let name = self.environment.name();
@@ -200,12 +227,16 @@ impl Loss {
             messages.push(format!("what runs isn't in the job files:\n  {}", seen.drift.join("\n  ")));
             help.push(format!("take what runs into the files: blackstart drift --save -e {name}"));
         }
-        help.push(format!("or lose it: {DISCARD} (recorded)"));
+        if let Some(reason) = unseen {
+            messages.push(format!("what runs can't be held against the job files: {reason}"));
+            help.push(format!("make Nomad reachable (blackstart status -e {name} looks for it)"));
+        }
+        help.push(format!("or lose what no file has: {DISCARD} (recorded)"));
         Err(Breach { message: messages.join("\n"), help: Some(help.join("; ")) })
     }
 
     fn would_undo(&self, patches: &[Unsaved]) -> String {
-        let lines: Vec<String> = patches.iter().map(Unsaved::words).collect();
+        let lines: Vec<String> = patches.iter().map(|patch| patch.words().replace('\n', "\n    ")).collect();
         let count = text::count(lines.len(), "unsaved patch");
         // From this work tree it would come back; from what others have it would not.
         let undoes = if patches.iter().all(|patch| patch.why.in_file()) {
@@ -244,7 +275,7 @@ impl Loss {
     /// Keeps every registered job exactly as the server holds it.
     async fn keep_jobs(&self) -> Result<Option<Body>, Breach> {
         let failed = |error: NomadError| breach(format!("the jobs can't be kept: {}", chain(&error)));
-        let client = self.client().await.map_err(breach)?;
+        let Some(client) = self.client().await.map_err(breach)? else { return Ok(None) };
         let stubs = client.jobs().await.map_err(failed)?;
         let ids = stubs.into_iter().map(|stub| stub.id);
         let client = &client;

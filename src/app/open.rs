@@ -342,7 +342,7 @@ impl Opened {
     /// The environment's last recorded values.
     fn recorded(&self) -> Result<BTreeMap<String, serde_json::Value>, Failure> {
         let runs = self.journal.runs()?;
-        Ok(runs.into_iter().flat_map(|run| run.recorded).collect())
+        Ok(runs.iter().flat_map(|run| run.recorded.clone()).collect())
     }
 
     /// A keyed hash: equal texts have equal ones, and nothing can be told from it without the key.

@@ -16,7 +16,7 @@ use super::previews;
 use crate::base::secret::MASK;
 use crate::base::{Clock, RunId};
 use crate::dialect::Values;
-use crate::engine::{self, Approval, Approver, Finished, Resume, Run};
+use crate::engine::{self, Approval, Approver, Blobs, Finished, Resume, Run};
 use crate::environment::Environment;
 use crate::event::{Ending, Event, Teller, VERSION, What};
 use crate::gate::Gatekeeper;
@@ -170,13 +170,13 @@ impl Opened {
         run.inputs.clone_from(&request.inputs);
         run.plan_hash = plan_hash;
         run.about = about;
-        run.blobs = Some(self.state_dir.join("undo"));
+        run.blobs = Arc::new(Blobs::Folder(self.state_dir.join("undo")));
         run.guards = guards;
         run.last = self.last_done(&run.plan.name)?;
         run.next = next;
         run.key.clone_from(&self.key);
         run.secrets = self.secrets.clone();
-        run.latch = Some(self.latch(&run.plan, &environment, request.discard_patches));
+        run.latch = Some(self.latch(&run, &environment, request.discard_patches));
         Ok(Prepared { run, environment })
     }
 
@@ -340,9 +340,13 @@ async fn run_new(
 /// Runs it to its end, and says what no file has then.
 async fn whole(opened: &Opened, prepared: &Prepared, approval: Approval) -> Result<Finished, Failure> {
     let finished = engine::run(&prepared.run, approval).await;
+    if matches!(finished.ending, Ending::Done | Ending::NothingToDo) {
+        super::save::settle(opened, &prepared.environment, &prepared.run.plan).await?;
+    }
     // A refusal has named what it refuses for, and changed nothing.
     if finished.ending != Ending::Refused {
-        opened.say_unsaved(&prepared.environment, &prepared.run.teller).await?;
+        let done = (finished.ending == Ending::Done).then_some(&prepared.run.id);
+        opened.say_unsaved(&prepared.environment, &prepared.run.teller, done).await?;
     }
     Ok(finished)
 }
@@ -392,12 +396,13 @@ async fn shown(
 ) -> Result<Preview, Failure> {
     let prepared = opened.prepare(session, chosen, request, downtime, None)?;
     opened.say_target(&prepared, downtime);
-    if let Some(latch) = &prepared.run.latch
+    let looked = engine::look(&prepared.run).await.map_err(Failure::from)?;
+    if looked.changes
+        && let Some(latch) = &prepared.run.latch
         && let Err(held) = latch.look(&prepared.run.teller).await
     {
         prepared.run.teller.warn(format!("a run would be refused: {}", held.message));
     }
-    let looked = engine::look(&prepared.run).await.map_err(Failure::from)?;
     previews::keep(&opened.state_dir, &looked.decision);
     Ok(Preview { digest: looked.decision.digest, changes: looked.changes })
 }
@@ -422,7 +427,11 @@ fn unfinished(opened: &Opened, named: Option<&str>) -> Result<journal::Run, Fail
         (None, []) => Err(Failure::error(format!("'{environment}' has no unfinished run"))),
         (None, several) => {
             let ids: Vec<&str> = several.iter().map(|run| run.id.0.as_str()).collect();
-            Err(Failure::error("several runs are unfinished").help(format!("name one: {}", ids.join(", "))))
+            let help = format!(
+                "name one: {}; or give all of them up: blackstart resume --abandon --all -e {environment}",
+                ids.join(", ")
+            );
+            Err(Failure::error("several runs are unfinished").help(help))
         }
     }
 }
@@ -443,12 +452,19 @@ fn refuse_overtaken(opened: &Opened, run: &journal::Run) -> Result<(), Failure> 
     Err(Failure::refused(message).help(help))
 }
 
-/// Gives an unfinished run up: it is not gone on with any more. Says which.
-pub fn abandon(opened: &Opened, named: Option<&str>) -> Result<RunId, Failure> {
+/// Gives an unfinished run up, or all of them: not gone on with any more. Says which.
+pub fn abandon(opened: &Opened, named: Option<&str>, all: bool) -> Result<Vec<RunId>, Failure> {
     opened.refuse_living_child()?;
-    let run = unfinished(opened, named)?;
-    opened.journal.append(&run.id, &journal::Body::RunAbandoned { who: opened.who.clone() }, |_| Ok(()))?;
-    Ok(run.id)
+    let runs = if all {
+        opened.journal.runs()?.iter().filter(|run| run.is_unfinished()).cloned().collect()
+    } else {
+        vec![unfinished(opened, named)?]
+    };
+    for run in &runs {
+        let body = journal::Body::RunAbandoned { who: opened.who.clone() };
+        opened.journal.append(&run.id, &body, |_| Ok(()))?;
+    }
+    Ok(runs.into_iter().map(|run| run.id).collect())
 }
 
 /// Goes on with an unfinished run: the named one, or the only one.

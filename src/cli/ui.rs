@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::args::Global;
@@ -12,7 +13,7 @@ use crate::app::{Failure, Session};
 use crate::base::Secrets;
 use crate::engine::Approver;
 use crate::event::Event;
-use crate::report::{Options, Reporter};
+use crate::report::{Options, Reporter, diagnostics_json};
 
 /// The person's side of a command.
 pub struct Ui {
@@ -41,7 +42,19 @@ impl Ui {
         Self { reporter, terminal: terminal && !json, json, secrets }
     }
 
+    /// What went wrong outside a run: in words on stderr; with `--json` as a document on stdout, as all else.
     pub fn failure(&self, failure: &Failure) {
+        if self.json {
+            let diagnostics = failure.diagnostics.as_ref().map(diagnostics_json);
+            self.reporter.json(&json!({
+                "type": "failed",
+                "exit": failure.code as u8,
+                "message": Some(&failure.message).filter(|message| !message.is_empty()),
+                "help": failure.help,
+                "diagnostics": diagnostics.unwrap_or_else(|| json!([])),
+            }));
+            return;
+        }
         if let Some(diagnostics) = &failure.diagnostics {
             self.reporter.diagnostics(diagnostics);
         }

@@ -7,6 +7,7 @@
 //! terminal: those come in through traits.
 
 mod approval;
+mod blobs;
 mod decision;
 mod dispatch;
 mod gates;
@@ -18,6 +19,7 @@ mod traits;
 mod wave;
 
 pub use approval::{Answer, Approver, Question};
+pub use blobs::Blobs;
 pub use decision::{Decision, digest_of, what_changed};
 pub use latch::Latch;
 pub use look::Looked;

@@ -1,15 +1,15 @@
 //! A run from its first look to its end.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hmac::{Hmac, Mac};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use tokio::sync::{mpsc, watch};
 
 use super::approval::{Answer, Approver, Question};
+use super::blobs::Blobs;
 use super::decision::{Decision, what_changed};
 use super::dispatch::{self, Request};
 use super::latch::Latch;
@@ -17,7 +17,7 @@ use super::look::{Looked, look_at};
 use super::steps;
 use super::traits::{Breach, Context, Facts, Samples, Step, StepError};
 use super::wave::Stop;
-use crate::base::{Clock, Diagnostics, RunId, Secrets, paths};
+use crate::base::{Clock, Diagnostics, RunId, Secrets};
 use crate::event::{Ending, Teller, What};
 use crate::journal::{self, Body, Downtime, Journal, JournalError, StepStatus};
 use crate::plan::Plan;
@@ -61,8 +61,8 @@ pub struct Run {
     pub approver: Arc<dyn Approver>,
     /// How often Ctrl-C was pressed.
     pub interrupts: watch::Receiver<u32>,
-    /// Where undo material is kept; none in a rehearsal.
-    pub blobs: Option<PathBuf>,
+    /// Where undo material is kept.
+    pub blobs: Arc<Blobs>,
     /// A guard that a person set in place of the plan's, by step.
     pub guards: BTreeMap<String, Value>,
     /// By step: the preconditions of the last run of this plan that went well.
@@ -128,7 +128,7 @@ impl Run {
             teller,
             approver,
             interrupts,
-            blobs: None,
+            blobs: Arc::default(),
             guards: BTreeMap::new(),
             last: BTreeMap::new(),
             resume,
@@ -190,16 +190,15 @@ impl Run {
     /// Journals one record, then takes it into the state.
     pub(super) fn append(&self, body: &Body) -> Result<(), JournalError> {
         let mut state = self.guarded();
-        let mut next = state.clone();
-        // What the state refuses never reaches the disk.
-        self.journal.append(&self.id, body, |record| {
-            match next.as_mut() {
-                Some(run) => run.apply(record)?,
-                None => next = journal::Run::replay([record])?,
-            }
-            Ok(())
+        // What the state refuses never reaches the disk, and what doesn't reach the disk not the state.
+        let record = self.journal.append(&self.id, body, |record| match state.as_ref() {
+            Some(run) => run.permits(record),
+            None => journal::Run::replay([record]).map(drop),
         })?;
-        *state = next;
+        match state.as_mut() {
+            Some(run) => run.apply(&record)?,
+            None => *state = journal::Run::replay([&record])?,
+        }
         Ok(())
     }
 
@@ -225,22 +224,14 @@ impl Run {
             clock: self.clock.clone(),
             teller: self.teller.clone(),
             facts: Arc::clone(&self.facts),
+            journal: self.journal.clone(),
             earlier,
             last: self.last.get(step).cloned(),
             guard: self.guards.get(step).cloned().or(journaled),
             interrupts: self.interrupts.clone(),
+            blobs: Arc::clone(&self.blobs),
             dispatcher,
         }
-    }
-
-    /// Keeps undo material beside the journal and names it.
-    pub(super) fn keep(&self, bytes: &[u8]) -> std::io::Result<String> {
-        let name: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-        if let Some(dir) = &self.blobs {
-            paths::private_dir(dir)?;
-            paths::write_private(&dir.join(&name), bytes)?;
-        }
-        Ok(name)
     }
 
     /// A step's decision as it may be kept: secrets masked, and where there were any, a keyed hash of
@@ -390,22 +381,9 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
             return Err(end(run, Err(stop)));
         }
     }
-    let held = match &run.latch {
-        Some(latch) => latch.look(&run.teller).await.map_err(|breach| Finished::held(run, breach)),
-        None => Ok(()),
-    };
-    let looked = match held {
-        Ok(()) => look_at(run).await,
-        Err(held) => Err(held),
-    };
-    let looked = match looked {
+    let looked = match look_at(run).await {
         Ok(looked) => looked,
-        Err(finished) if resumed => {
-            let reason = finished.summary.clone();
-            run.append(&Body::RunFailed { reason }).map_err(failed)?;
-            return Err(Finished { next: Some(run.next.clone()), ..finished });
-        }
-        Err(finished) => return Err(finished),
+        Err(finished) => return refused(run, resumed, finished),
     };
     if run.halted() {
         let summary = "interrupted before anything was done".to_owned();
@@ -415,6 +393,12 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
     if !resumed && !looked.previews.is_empty() && !to_approve {
         let summary = "nothing to do".to_owned();
         return Ok(Finished::nothing_done(run, Ending::NothingToDo, summary));
+    }
+    // Only now: what has nothing to do loses nothing.
+    if let Some(latch) = &run.latch
+        && let Err(breach) = latch.look(&run.teller).await
+    {
+        return refused(run, resumed, Finished::held(run, breach));
     }
     if to_approve {
         approve(run, &looked.decision, approval).await?;
@@ -439,6 +423,21 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
     }
     let result = dispatch::waves(run, looked.previews).await;
     Ok(end(run, result))
+}
+
+/// What can't be begun; of a run that is gone on with, the journal says so.
+fn refused(run: &Run, resumed: bool, finished: Finished) -> Result<Finished, Finished> {
+    if !resumed {
+        return Err(finished);
+    }
+    let reason = finished.summary.clone();
+    // Nothing was tried, and a patch that failed would be over.
+    let last = match run.plan.operation {
+        Some(crate::plan::Operation::Patch) => Body::RunPaused { reason },
+        _ => Body::RunFailed { reason },
+    };
+    run.append(&last).map_err(|error| Finished::journal(run, &error))?;
+    Err(Finished { next: Some(run.next.clone()), ..finished })
 }
 
 /// Journals the start of a new run.
@@ -514,13 +513,15 @@ async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(
         Answer::No { who } => {
             start(run).map_err(failed)?;
             run.append(&Body::Denied { digest, who: who.clone() }).map_err(failed)?;
-            let last = if resumed {
-                Body::RunPaused { reason: "not approved".into() }
+            let (said, last) = if resumed {
+                let said = dispatch::withdraw(run).await.map_err(|stop| end(run, Err(stop)))?;
+                (said, Body::RunPaused { reason: "not approved".into() })
             } else {
-                Body::RunAbandoned { who }
+                (None, Body::RunAbandoned { who })
             };
             run.append(&last).map_err(failed)?;
-            Err(denied(format!("not approved; {}", left(run)), None))
+            let left = said.unwrap_or_else(|| left(run));
+            Err(denied(format!("not approved; {left}"), None))
         }
         Answer::Wait | Answer::Nobody => {
             if resumed {
@@ -551,7 +552,10 @@ fn end(run: &Run, result: Result<(), Stop>) -> Finished {
     };
     let reason = finished.summary.clone();
     let finished = match finished.ending {
-        Ending::Failed if run.plan.operation == Some(crate::plan::Operation::Patch) => {
+        Ending::Failed
+            if run.plan.operation == Some(crate::plan::Operation::Patch)
+                && run.state().unknown_steps().is_empty() =>
+        {
             Finished { next: None, ..finished }
         }
         _ => finished,

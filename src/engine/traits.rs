@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::blobs::Blobs;
 use super::dispatch::Request;
 use crate::base::{Clock, Diagnostics, RunId};
 use crate::dialect::Values;
 use crate::event::{Line, Teller, Verdict, What};
-use crate::journal::{Body, Intent, JournalError};
+use crate::journal::{Body, Intent, Journal, JournalError};
 use crate::plan::{Check, Gate, Record};
 
 /// How far a preview can see.
@@ -176,6 +177,11 @@ pub trait Step: Send + Sync {
     async fn execute(&self, cx: &Context, preview: Preview) -> Result<Outcome, StepError>;
     /// After a crash between intent and outcome: looks whether it happened. Changes nothing.
     async fn reconcile(&self, cx: &Context, intent: &Intent) -> Result<Reconciled, StepError>;
+    /// Earlier attempts of this run changed something, and there won't be another: what it takes to put that
+    /// back, where the step is to. `execute` of it ends with an error that says what became of it.
+    async fn withdrawal(&self, _cx: &Context) -> Result<Option<Preview>, StepError> {
+        Ok(None)
+    }
 }
 
 /// Takes samples and judges them.
@@ -214,6 +220,8 @@ pub struct Context {
     pub clock: Clock,
     pub teller: Teller,
     pub facts: Arc<dyn Facts>,
+    /// What was done here before, by any run.
+    pub journal: Journal,
     /// Intents of this run's earlier attempts at this step.
     pub earlier: Vec<Intent>,
     /// What the last run of the same plan that went well meant to do in this step: its precondition.
@@ -222,6 +230,7 @@ pub struct Context {
     pub guard: Option<Value>,
     /// 0 until the first Ctrl-C, then the number of them.
     pub interrupts: watch::Receiver<u32>,
+    pub(super) blobs: Arc<Blobs>,
     pub(super) dispatcher: Option<mpsc::UnboundedSender<Request>>,
 }
 
@@ -254,6 +263,11 @@ impl Context {
             return super::Answer::Nobody;
         }
         answer.await.unwrap_or(super::Answer::Nobody)
+    }
+
+    /// What an intent can be undone with; none where it kept nothing, or it is gone.
+    pub fn undo_of(&self, intent: &Intent) -> Option<Vec<u8>> {
+        self.blobs.find(intent.undo.as_ref()?)
     }
 
     /// Returns once Ctrl-C was pressed that often.

@@ -57,3 +57,4 @@ pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
 pub use path::{Change, Path, PathError};
 pub use places::{Places, places};
 pub use print::print;
+pub use schema::spans;

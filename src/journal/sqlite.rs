@@ -111,7 +111,7 @@ mod tests {
             journal.append(&run, &Body::RunPaused { reason: reason.into() }, |_| Ok(())).unwrap();
         }
         drop(journal);
-        assert_eq!(open(&path).unwrap().all().unwrap().len(), 2);
+        assert_eq!(open(&path).unwrap().all().len(), 2);
         let bytes = std::fs::read(&path).unwrap();
         assert!(!bytes.windows(7).any(|w| w == b"hunter2"));
         let edit = Connection::open(&path).unwrap();

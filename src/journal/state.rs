@@ -82,9 +82,14 @@ pub struct Intent {
     pub at: Timestamp,
     pub precondition: serde_json::Value,
     pub undo: Option<String>,
+    /// What its outcome says of what was done, in the step kind's own shape; none while there is no outcome.
+    pub evidence: Option<serde_json::Value>,
     /// The child that did it: process id and start time as the kernel gives it.
     pub child: Option<(u32, String)>,
 }
+
+/// The status of a run after a record, and the step it is about with its own.
+type After<'r> = (RunStatus, Option<(&'r str, StepStatus)>);
 
 /// A run as its records tell it.
 #[derive(Clone, Debug)]
@@ -166,20 +171,31 @@ impl Run {
         })
     }
 
-    /// Takes one more record; on an error nothing has changed.
-    pub fn apply(&mut self, record: &Record) -> Result<(), Illegal> {
+    /// Whether a record may come next: what [`Self::apply`] would refuse is refused here.
+    pub fn permits(&self, record: &Record) -> Result<(), Illegal> {
+        self.after(record).map(drop)
+    }
+
+    /// The run's status after a record, and that of the step it is about.
+    fn after<'r>(&self, record: &'r Record) -> Result<After<'r>, Illegal> {
         let status = next_run_status(self.status, &record.body)?;
         let step = match &record.body {
             Body::StepIntended { step, .. }
             | Body::StepChild { step, .. }
             | Body::StepDone { step, .. }
             | Body::StepFailed { step, .. }
-            | Body::StepReconciled { step, .. } => Some(step),
-            _ => None,
+            | Body::StepReconciled { step, .. } => step,
+            _ => return Ok((status, None)),
         };
-        if let Some(step) = step {
-            let next = next_step_status(self.step(step), &record.body)?;
-            self.steps.insert(step.clone(), next);
+        let next = next_step_status(self.step(step), &record.body)?;
+        Ok((status, Some((step, next))))
+    }
+
+    /// Takes one more record; on an error nothing has changed.
+    pub fn apply(&mut self, record: &Record) -> Result<(), Illegal> {
+        let (status, step) = self.after(record)?;
+        if let Some((step, next)) = step {
+            self.steps.insert(step.to_owned(), next);
         }
         self.status = status;
         self.last = record.at;
@@ -212,6 +228,7 @@ impl Run {
                     at: record.at,
                     precondition: precondition.clone(),
                     undo: undo.clone(),
+                    evidence: None,
                     child: None,
                 });
             }
@@ -228,6 +245,11 @@ impl Run {
             }
             Body::RunPaused { reason } | Body::RunFailed { reason } => self.reason = Some(reason.clone()),
             _ => {}
+        }
+        if let Body::StepDone { step, evidence, .. } | Body::StepFailed { step, evidence, .. } = &record.body
+            && let Some(intent) = self.intents.get_mut(step).and_then(|all| all.last_mut())
+        {
+            intent.evidence = Some(evidence.clone());
         }
         Ok(())
     }
@@ -259,8 +281,11 @@ impl Run {
     pub fn is_unfinished(&self) -> bool {
         match self.status {
             RunStatus::Running | RunStatus::Paused => true,
-            // A patch that failed is over: the next one starts from the job as it is then.
-            RunStatus::Failed => self.operation.as_deref() != Some("patch"),
+            // A patch that failed is over: the next one starts from the job as it is then. But what became of
+            // one that was cut off is to be found out.
+            RunStatus::Failed => {
+                self.operation.as_deref() != Some("patch") || !self.unknown_steps().is_empty()
+            }
             RunStatus::New | RunStatus::Done | RunStatus::Abandoned => false,
         }
     }

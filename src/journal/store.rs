@@ -1,6 +1,10 @@
 //! What keeps records, and the journal of one environment over it.
+//!
+//! A journal is read and its chain checked once, when it is opened. What it says from then on is what was
+//! read and what this process appended: whoever appends holds the environment's lock, so nobody else does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::record::{Body, Record};
 use super::state::{Illegal, Run};
@@ -35,7 +39,9 @@ pub struct Journal {
 
 struct Inner {
     store: Box<dyn Store>,
-    seq: u64,
+    records: Arc<Vec<Record>>,
+    /// What the records tell of runs, once somebody asked; nothing after the next append.
+    runs: Option<Arc<Vec<Run>>>,
     head: String,
 }
 
@@ -51,7 +57,7 @@ impl Journal {
             }
             head.clone_from(&record.hash);
         }
-        let inner = Inner { store, seq: records.len() as u64, head };
+        let inner = Inner { store, records: Arc::new(records), runs: None, head };
         Ok(Self { inner: Arc::new(Mutex::new(inner)), clock, secrets })
     }
 
@@ -59,6 +65,10 @@ impl Journal {
     #[must_use]
     pub fn with_clock(&self, clock: Clock) -> Self {
         Self { clock, ..self.clone() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes one record. Secrets are masked in its texts and values first, and `check` may refuse it
@@ -70,43 +80,53 @@ impl Journal {
         check: impl FnOnce(&Record) -> Result<(), Illegal>,
     ) -> Result<Record, JournalError> {
         let body = body.masked(&self.secrets);
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let record = Record::new(inner.seq + 1, self.clock.now(), run.clone(), body, inner.head.clone());
+        let mut inner = self.inner();
+        let seq = inner.records.len() as u64 + 1;
+        let record = Record::new(seq, self.clock.now(), run.clone(), body, inner.head.clone());
         check(&record)?;
         inner.store.append(&record)?;
-        inner.seq = record.seq;
         inner.head.clone_from(&record.hash);
+        inner.runs = None;
+        Arc::make_mut(&mut inner.records).push(record.clone());
         Ok(record)
     }
 
     /// The records of one run.
-    pub fn records(&self, run: &RunId) -> Result<Vec<Record>, JournalError> {
-        Ok(self.all()?.into_iter().filter(|record| record.run == *run).collect())
+    pub fn records(&self, run: &RunId) -> Vec<Record> {
+        self.all().iter().filter(|record| record.run == *run).cloned().collect()
     }
 
     /// Every record.
-    pub fn all(&self) -> Result<Vec<Record>, JournalError> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).store.read()
+    pub fn all(&self) -> Arc<Vec<Record>> {
+        Arc::clone(&self.inner().records)
     }
 
     /// Every run, the oldest first.
-    pub fn runs(&self) -> Result<Vec<Run>, JournalError> {
-        let mut by_run: Vec<(RunId, Vec<Record>)> = Vec::new();
-        for record in self.all()? {
-            match by_run.iter_mut().find(|(id, _)| *id == record.run) {
-                Some((_, records)) => records.push(record),
-                None => by_run.push((record.run.clone(), vec![record])),
+    pub fn runs(&self) -> Result<Arc<Vec<Run>>, JournalError> {
+        let mut inner = self.inner();
+        if let Some(runs) = &inner.runs {
+            return Ok(Arc::clone(runs));
+        }
+        let mut found: BTreeMap<&RunId, usize> = BTreeMap::new();
+        let mut by_run: Vec<Vec<&Record>> = Vec::new();
+        for record in inner.records.iter() {
+            let at = *found.entry(&record.run).or_insert(by_run.len());
+            match by_run.get_mut(at) {
+                Some(records) => records.push(record),
+                None => by_run.push(vec![record]),
             }
         }
         let mut runs = Vec::new();
-        for (_, records) in &by_run {
+        for records in by_run {
             runs.extend(Run::replay(records)?);
         }
+        let runs = Arc::new(runs);
+        inner.runs = Some(Arc::clone(&runs));
         Ok(runs)
     }
 
     /// The hash of the newest record: kept elsewhere, it shows whether the journal's end was cut off.
     pub fn head(&self) -> String {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).head.clone()
+        self.inner().head.clone()
     }
 }

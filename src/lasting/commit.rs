@@ -3,16 +3,19 @@
 //! The commit is made of the files as HEAD has them, with the same values taken to their places there: what
 //! else is changed in the work tree stays changed there, and out of the commit.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use serde_json::{Value, json};
 
 use super::files::{Overlay, job_files};
 use super::git::{Branch, Entry, Git, GitError};
-use super::replace::Replacement;
+use super::own::OwnCommits;
 use super::writeback::{Asked, WriteBack};
 use crate::base::{Diagnostics, text};
 use crate::environment::Environment;
 
-/// What a person's commits have that a push may take along: those of earlier patches.
+/// Names the run in a commit's message, for people.
 const TRAILER: &str = "Blackstart-Run";
 
 #[derive(Debug, thiserror::Error)]
@@ -25,35 +28,69 @@ pub enum CommitError {
     Files(#[from] Diagnostics),
     #[error("{0}")]
     Refused(String),
+    /// What was looked at is not what is there now.
+    #[error("{0} since it was shown")]
+    Stale(String),
     #[error("it is committed, and not pushed to {to}")]
-    Push { to: Branch, source: GitError },
+    Push { commit: String, to: Branch, source: GitError },
 }
 
-/// What a commit would hold.
+/// What a commit would hold, and what it would be made on.
 #[derive(Debug)]
 pub struct Commit {
     git: Git,
-    files: Vec<(Replacement, String, Entry)>,
-    pub branch: String,
-    pub push: Option<Branch>,
-    /// Whether the remote's branch lacks what is committed already.
-    behind: bool,
+    /// The values at their places in the files as HEAD has them.
+    back: WriteBack,
+    files: Vec<File>,
+    stand: Stand,
+    push: Option<Push>,
+}
+
+/// A file of the commit.
+#[derive(Debug)]
+struct File {
+    /// Relative to the project's root.
+    name: String,
+    /// Below the top of the work tree.
+    path: String,
+    /// As HEAD has it.
+    entry: Entry,
+    /// The object that it becomes.
+    after: String,
+    /// As it lies in the work tree, which may have more changes.
+    here: String,
+}
+
+/// Where a work tree stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stand {
+    branch: String,
+    /// The whole id of HEAD.
+    head: String,
+}
+
+/// Where a commit is pushed to.
+#[derive(Debug)]
+struct Push {
+    to: Branch,
+    /// The commit that is there.
+    there: String,
+    /// Our own commits that the remote's branch lacks.
+    along: Vec<String>,
 }
 
 /// What became of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
+    /// The whole id.
     pub commit: Option<String>,
     pub pushed: Option<String>,
 }
 
-impl Commit {
-    /// Looks at what would be committed, and at all that would stand against it.
-    pub async fn look(environment: &Environment, asked: &[Asked]) -> Result<Self, CommitError> {
-        let git = Git::of(environment).await?.ok_or(CommitError::NoTree)?;
-        let refused = |message: String| Err(CommitError::Refused(message));
+impl Stand {
+    async fn of(git: &Git) -> Result<Self, CommitError> {
         let Ok(branch) = git.line(&["symbolic-ref", "-q", "--short", "HEAD"]).await else {
-            return refused("HEAD is detached: there is no branch to commit to".into());
+            return Err(CommitError::Refused("HEAD is detached: there is no branch to commit to".into()));
         };
         for (name, what) in [
             ("MERGE_HEAD", "a merge"),
@@ -65,16 +102,32 @@ impl Commit {
             if Path::new(&git.line(&["rev-parse", "--path-format=absolute", "--git-path", name]).await?)
                 .exists()
             {
-                return refused(format!("{what} is going on in the work tree: end it first"));
+                let message = format!("{what} is going on in the work tree: end it first");
+                return Err(CommitError::Refused(message));
             }
         }
+        Ok(Self { branch, head: git.line(&["rev-parse", "--verify", "HEAD"]).await? })
+    }
+}
+
+impl Commit {
+    /// Looks at what would be committed, and at all that would stand against it. Of the commits that a push
+    /// would take along, only `own` ones may be.
+    pub async fn look(
+        environment: &Environment,
+        asked: &[Asked],
+        own: &OwnCommits,
+    ) -> Result<Self, CommitError> {
+        let git = Git::of(environment).await?.ok_or(CommitError::NoTree)?;
+        let refused = |message: String| Err(CommitError::Refused(message));
+        let stand = Stand::of(&git).await?;
         let here = job_files(environment, &Overlay::default())?;
         let mut names: Vec<String> = here.into_iter().map(|file| file.name).collect();
         let nomad = environment.settings().nomad.as_ref();
         names.extend(
             nomad.iter().flat_map(|nomad| &nomad.var_files).map(|(path, _)| path.display().to_string()),
         );
-        let overlay = git.overlay("HEAD", &names).await?;
+        let overlay = git.overlay(&stand.head, &names).await?;
         let committed = job_files(environment, &overlay)?;
         let back = WriteBack::over(environment, &committed, &overlay, asked)?;
         if let Some((job, why)) = asked.iter().find_map(|one| Some((&one.job, back.lost(&one.job).first()?)))
@@ -84,7 +137,7 @@ impl Commit {
         let mut files = Vec::new();
         for file in back.replacements(|_| true) {
             let path = git.below_top(&file.name).ok_or(CommitError::NoTree)?;
-            let Some(entry) = git.entry("HEAD", &path).await? else {
+            let Some(entry) = git.entry(&stand.head, &path).await? else {
                 if overlay.0.contains_key(&file.name) {
                     return refused(format!("{} isn't in git yet: add and commit it first", file.name));
                 }
@@ -94,106 +147,206 @@ impl Commit {
             if git.call(&["diff", "--cached", "--quiet", "--", &path], None).await.is_err() {
                 return refused(format!("{} has staged changes: commit or unstage them first", file.name));
             }
-            files.push((file, path, entry));
+            let after = git.object(&file.after, false).await?;
+            let here = Overlay::default().read(environment.root(), &file.name).map_err(GitError::Start)?;
+            files.push(File { name: file.name, path, entry, after, here });
         }
-        let push = git.deployed_from(environment).await?;
-        let mut commit = Self { git, files, branch, push, behind: false };
-        if let Some(to) = commit.push.clone() {
-            commit.behind = commit.may_push(&to).await?;
-        }
-        Ok(commit)
+        let push = match git.deployed_from(environment).await? {
+            Some(to) => Some(may_push(&git, &stand, to, own).await?),
+            None => None,
+        };
+        Ok(Self { git, back, files, stand, push })
+    }
+
+    pub fn branch(&self) -> &str {
+        &self.stand.branch
     }
 
     /// Whether there is anything to commit or push.
     pub fn is_needed(&self) -> bool {
-        !self.files.is_empty() || self.behind
+        !self.files.is_empty() || self.push.as_ref().is_some_and(|push| !push.along.is_empty())
     }
 
-    /// For the approval.
-    pub fn words(&self) -> String {
+    /// Whether the commit has all that a job is to have: none of it lies in a file that git ignores.
+    pub fn holds(&self, job: &str) -> bool {
+        let edited = self.back.files_of(job);
+        !edited.is_empty() && edited.iter().all(|name| self.files.iter().any(|file| file.name == *name))
+    }
+
+    /// For the approval, a line each; `shown` are the edits of the work tree, which were shown before.
+    pub fn words(&self, shown: Option<&WriteBack>) -> Vec<String> {
         let push = match &self.push {
-            Some(to) => format!(", and pushed to {to}"),
+            Some(push) => format!(", and pushed to {}", push.to),
             None => String::new(),
         };
+        let mut words = Vec::new();
         if self.files.is_empty() {
-            return format!("committed already{push}");
+            words.push(format!("committed already{push}"));
+        } else {
+            let names: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
+            let (branch, head) = (&self.stand.branch, self.stand.head.get(..7).unwrap_or_default());
+            words.push(format!("committed to {branch}: these lines of {}{push}", text::list(&names)));
+            words.push(format!("  only while {branch} is at {head} and nobody has changed these files"));
+            if shown.is_none_or(|shown| shown.changes() != self.back.changes()) {
+                let changes = self.back.changes().into_iter();
+                words.extend(changes.map(|(file, old, new)| {
+                    text::one_line(&format!("  as it is committed, {file}: {old} → {new}"))
+                }));
+            }
         }
-        let names: Vec<&str> = self.files.iter().map(|(file, ..)| file.name.as_str()).collect();
-        format!("committed to {}: these lines of {}{push}", self.branch, text::list(&names))
+        let along = self.push.iter().flat_map(|push| &push.along);
+        words.extend(along.map(|commit| format!("  pushed along with it: {commit}")));
+        words
     }
 
-    /// Nothing but patches may go along with a push. Whether any of them waits for one.
-    async fn may_push(&self, to: &Branch) -> Result<bool, CommitError> {
-        let reference = format!("refs/heads/{}", to.name);
-        let listed = self.git.line(&["ls-remote", "--", &to.remote, &reference]).await?;
-        let Some(there) = listed.split_whitespace().next() else {
-            return Err(CommitError::Refused(format!("{to} doesn't exist: push it once by hand")));
-        };
-        let range = format!("{there}..HEAD");
-        let ancestor = self.git.call(&["merge-base", "--is-ancestor", there, "HEAD"], None).await;
-        if ancestor.is_err() {
-            let message = format!("{to} has commits that {} hasn't: fetch and merge them first", self.branch);
-            return Err(CommitError::Refused(message));
-        }
-        let format = format!("--format=%h %s%x00%(trailers:key={TRAILER},valueonly,separator=%x20)");
-        let log = self.git.line(&["log", &format, &range]).await?;
-        let others: Vec<&str> = log
-            .lines()
-            .filter_map(|line| line.split_once('\0'))
-            .filter(|(_, run)| run.trim().is_empty())
-            .map(|(subject, _)| subject)
+    /// What the person decides on: the branch, the commit that it is at, and each file as it was and as it
+    /// becomes, by their objects.
+    pub fn decision(&self) -> Value {
+        let files: BTreeMap<&str, Value> = self
+            .files
+            .iter()
+            .map(|file| (file.path.as_str(), json!({ "before": file.entry.blob, "after": file.after })))
             .collect();
-        if others.is_empty() {
-            return Ok(!log.is_empty());
-        }
-        let others: Vec<String> = others.into_iter().map(text::one_line).collect();
-        Err(CommitError::Refused(format!(
-            "{} would go to {to} along with it: push them yourself first ({})",
-            text::count(others.len(), "other commit"),
-            others.join("; ")
-        )))
+        let push = self.push.as_ref().map(|push| json!({ "to": push.to.to_string(), "there": push.there }));
+        json!({ "branch": self.stand.branch, "head": self.stand.head, "files": files, "push": push })
     }
 
-    /// Commits the lines, and pushes them where the settings name a branch.
-    pub async fn make(&self, subject: &str, run: &str, approver: &str) -> Result<Committed, CommitError> {
-        let mut made = Committed::default();
-        if !self.files.is_empty() {
-            made.commit = Some(self.commit(subject, run, approver).await?);
+    /// Whether all is as it was when it was looked at; asked right before anything is done with it.
+    pub async fn still(&self, environment: &Environment) -> Result<(), CommitError> {
+        let stale = |what: String| Err(CommitError::Stale(what));
+        let (then, now) = (&self.stand, Stand::of(&self.git).await?);
+        if now.branch != then.branch {
+            return stale(format!("somebody switched from {} to {}", then.branch, now.branch));
         }
-        if let Some(to) = self.push.as_ref().filter(|_| self.is_needed()) {
-            let to_branch = format!("HEAD:refs/heads/{}", to.name);
-            let pushed = self.git.call(&["push", "--quiet", "--", &to.remote, &to_branch], None).await;
-            pushed.map_err(|source| CommitError::Push { to: to.clone(), source })?;
+        if now.head != then.head {
+            let log = self.git.line(&["log", "-1", "--format=%h %s", &now.head]).await?;
+            return stale(format!("{} was moved to {}", now.branch, text::one_line(&log)));
+        }
+        for file in &self.files {
+            let here = Overlay::default().read(environment.root(), &file.name).ok();
+            let staged = self.git.call(&["diff", "--cached", "--quiet", "--", &file.path], None).await;
+            if here.as_ref() != Some(&file.here) || staged.is_err() {
+                return stale(format!("{} was changed", file.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits the lines of the jobs that count, and pushes them where the settings name a branch.
+    pub async fn make(
+        &self,
+        counts: impl Fn(&str) -> bool,
+        subject: &str,
+        run: &str,
+        approver: &str,
+    ) -> Result<Committed, CommitError> {
+        let mut made = Committed::default();
+        let texts = self.back.replacements(counts);
+        let texts: BTreeMap<&str, &str> =
+            texts.iter().map(|file| (file.name.as_str(), file.after.as_str())).collect();
+        let files: Vec<(&File, &str)> =
+            self.files.iter().filter_map(|file| Some((file, *texts.get(file.name.as_str())?))).collect();
+        if !files.is_empty() {
+            let message = format!("{subject}\n\nApproved by {approver}.\n\n{TRAILER}: {run}\n");
+            made.commit = Some(self.commit(&files, &message).await?);
+        }
+        let along = self.push.as_ref().is_some_and(|push| !push.along.is_empty());
+        if let Some(Push { to, there, .. }) = self.push.as_ref().filter(|_| made.commit.is_some() || along) {
+            let commit = made.commit.clone().unwrap_or_else(|| self.stand.head.clone());
+            let reference = format!("refs/heads/{}", to.name);
+            // Only over what was looked at.
+            let lease = format!("--force-with-lease={reference}:{there}");
+            let what = format!("{commit}:{reference}");
+            let pushed = self.git.call(&["push", "--quiet", &lease, "--", &to.remote, &what], None).await;
+            pushed.map_err(|source| CommitError::Push { commit, to: to.clone(), source })?;
             made.pushed = Some(to.to_string());
         }
         Ok(made)
     }
 
-    async fn commit(&self, subject: &str, run: &str, approver: &str) -> Result<String, CommitError> {
+    /// The whole id of the commit that was made.
+    async fn commit(&self, files: &[(&File, &str)], message: &str) -> Result<String, CommitError> {
         let io = |error: std::io::Error| CommitError::Git(GitError::Start(error));
         let folder = tempfile::tempdir().map_err(io)?;
         let index = folder.path().join("index");
-        self.git.call(&["read-tree", "HEAD"], Some(&index)).await?;
+        self.git.call(&["read-tree", &self.stand.head], Some(&index)).await?;
         let mut entries = Vec::new();
-        for (at, (file, path, entry)) in self.files.iter().enumerate() {
-            let text = folder.path().join(at.to_string());
-            std::fs::write(&text, &file.after).map_err(io)?;
-            let text = text.display().to_string();
-            // As it is in the repository: filters were passed when HEAD's text was made.
-            let blob = self.git.line(&["hash-object", "-w", "--no-filters", "--", &text]).await?;
-            entries.push(format!("{},{blob},{path}", entry.mode));
+        for (file, text) in files {
+            let blob = self.git.object(text, true).await?;
+            entries.push(format!("{},{blob},{}", file.entry.mode, file.path));
         }
         for entry in &entries {
             self.git.call(&["update-index", "--cacheinfo", entry], Some(&index)).await?;
         }
-        let message = format!("{subject}\n\nApproved by {approver}.\n\n{TRAILER}: {run}\n");
+        let tree = self.git.call(&["write-tree"], Some(&index)).await?;
+        let tree = String::from_utf8_lossy(&tree).trim().to_owned();
         // Through `commit`, so that hooks run and signatures are made as for any commit here.
-        self.git.call(&["commit", "--quiet", "-m", &message], Some(&index)).await?;
+        self.git.call(&["commit", "--quiet", "-m", message], Some(&index)).await?;
+        let commit = self.proven(&tree).await?;
         for entry in &entries {
             self.git.call(&["update-index", "--cacheinfo", entry], None).await?;
         }
         // What the index knows of the files' times is told anew.
         let _ = self.git.call(&["update-index", "-q", "--refresh"], None).await;
-        Ok(self.git.line(&["rev-parse", "--short", "HEAD"]).await?)
+        Ok(commit)
     }
+
+    /// Whether the commit that was just made is the one that was meant: git looks at HEAD for itself, and
+    /// hooks may put in what they like. Another one is taken back.
+    async fn proven(&self, tree: &str) -> Result<String, CommitError> {
+        let made = self.git.line(&["rev-parse", "HEAD", "HEAD^", "HEAD^{tree}"]).await?;
+        let mut ids = made.lines().map(str::to_owned);
+        let (Some(commit), Some(parent), Some(holds)) = (ids.next(), ids.next(), ids.next()) else {
+            return Err(CommitError::Refused("the commit can't be found".into()));
+        };
+        let branch = self.git.line(&["symbolic-ref", "-q", "--short", "HEAD"]).await?;
+        let why = if branch != self.stand.branch {
+            format!("somebody switched from {} to {branch} meanwhile", self.stand.branch)
+        } else if parent != self.stand.head {
+            format!("somebody committed to {branch} meanwhile")
+        } else if holds != tree {
+            "a hook put something else into the commit than what was shown".to_owned()
+        } else {
+            return Ok(commit);
+        };
+        let reference = format!("refs/heads/{branch}");
+        self.git.call(&["update-ref", &reference, &parent, &commit], None).await?;
+        Err(CommitError::Refused(format!("{why}; the commit was taken back")))
+    }
+}
+
+/// Nothing but the journal's own commits may go along with a push.
+async fn may_push(git: &Git, stand: &Stand, to: Branch, own: &OwnCommits) -> Result<Push, CommitError> {
+    let reference = format!("refs/heads/{}", to.name);
+    let listed = git.line(&["ls-remote", "--", &to.remote, &reference]).await?;
+    let Some(there) = listed.split_whitespace().next().map(str::to_owned) else {
+        return Err(CommitError::Refused(format!("{to} doesn't exist: push it once by hand")));
+    };
+    let ancestor = git.call(&["merge-base", "--is-ancestor", &there, &stand.head], None).await;
+    if ancestor.is_err() {
+        let branch = &stand.branch;
+        let message = format!("{to} has commits that {branch} hasn't: fetch and merge them first");
+        return Err(CommitError::Refused(message));
+    }
+    let range = format!("{there}..{}", stand.head);
+    let log = git.line(&["log", "--format=%H %P%x00%h %s", &range]).await?;
+    let (mut others, mut along) = (Vec::new(), Vec::new());
+    for (ids, subject) in log.lines().filter_map(|line| line.split_once('\0')) {
+        let ids: Vec<&str> = ids.split(' ').collect();
+        let known = match ids.as_slice() {
+            [id, ..] if own.is_recorded(id) => true,
+            [id, parent] if own.was_meant_on(parent) => own.was_meant(parent, &git.changed_by(id).await?),
+            _ => false,
+        };
+        if known { along.push(text::one_line(subject)) } else { others.push(text::one_line(subject)) }
+    }
+    if others.is_empty() {
+        return Ok(Push { to, there, along });
+    }
+    Err(CommitError::Refused(format!(
+        "{} would go to {to} along with it, which this environment's journal doesn't know: push them \
+         yourself first ({})",
+        text::count(others.len(), "other commit"),
+        others.join("; ")
+    )))
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::files::Overlay;
+use super::own::Objects;
 use crate::base::text;
 use crate::environment::Environment;
 use crate::process::{Child, Command};
@@ -123,6 +124,38 @@ impl Git {
     pub async fn text(&self, entry: &Entry) -> Result<String, GitError> {
         let bytes = self.call(&["cat-file", "blob", &entry.blob], None).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The id that a text has as an object; `kept` puts it into the repository. As it is there: filters
+    /// were passed when a commit's text was made.
+    pub(super) async fn object(&self, text: &str, kept: bool) -> Result<String, GitError> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        let path = file.path().display().to_string();
+        let mut arguments = vec!["hash-object", "--no-filters"];
+        arguments.extend(kept.then_some("-w"));
+        arguments.extend(["--", path.as_str()]);
+        self.line(&arguments).await
+    }
+
+    /// The files that a commit changed, with the objects that they became; one that it took away has none.
+    pub(super) async fn changed_by(&self, commit: &str) -> Result<Objects, GitError> {
+        let said =
+            self.call(&["diff-tree", "-r", "-z", "--no-commit-id", "--no-renames", commit], None).await?;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let mut parts = said.split('\0');
+        let mut changed = Objects::new();
+        while let (Some(entry), Some(path)) = (parts.next(), parts.next()) {
+            // `:100644 100644 OLD NEW M`
+            let object = entry.split(' ').nth(3).unwrap_or_default();
+            changed.insert(path.to_owned(), object.to_owned());
+        }
+        Ok(changed)
+    }
+
+    /// Whether a revision has a commit in its history.
+    pub(super) async fn has(&self, revision: &str, commit: &str) -> bool {
+        self.call(&["merge-base", "--is-ancestor", commit, revision], None).await.is_ok()
     }
 
     /// The branch that the environment is deployed from, where its settings name one: of the remote that

@@ -26,6 +26,15 @@ pub struct Change {
     pub run: RunId,
     /// Whether it is known to have been done.
     pub certain: bool,
+    /// The whole id of the commit that was made for it.
+    pub commit: Option<String>,
+}
+
+impl Change {
+    /// Whether this run is known to have done it.
+    pub fn is_of(&self, run: Option<&RunId>) -> bool {
+        self.certain && run == Some(&self.run)
+    }
 }
 
 type Key = (String, String);
@@ -38,6 +47,8 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
     let mut book: BTreeMap<Key, Change> = BTreeMap::new();
     // What stood in the book before an intent whose outcome isn't known yet.
     let mut open: BTreeMap<(RunId, String), Before> = BTreeMap::new();
+    // What stood there before a run's first attempt at it: as that is what it puts back.
+    let mut first: BTreeMap<(RunId, Key), Option<Change>> = BTreeMap::new();
     for record in records {
         match &record.body {
             Body::StepIntended { step, precondition, who, .. } => {
@@ -47,13 +58,22 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                     let (job, path) = key.clone();
                     let (old, new) = (old.clone(), new.clone());
                     let (at, who, run) = (record.at, who.clone(), record.run.clone());
-                    let change = Change { job, path, old, new, at, who, run, certain: false };
-                    before.push((key.clone(), book.insert(key, change)));
+                    let change = Change { job, path, old, new, at, who, run, certain: false, commit: None };
+                    let old = book.insert(key.clone(), change);
+                    let old = match old {
+                        Some(own) if own.run == record.run => {
+                            first.get(&(own.run, key.clone())).cloned().flatten()
+                        }
+                        other => other,
+                    };
+                    first.insert((record.run.clone(), key.clone()), old.clone());
+                    before.push((key, old));
                 }
                 open.insert((record.run.clone(), step.clone()), before);
             }
             Body::StepDone { step, evidence, .. } => {
                 settle(&mut book, open.remove(&(record.run.clone(), step.clone())), evidence, true);
+                committed(&mut book, evidence);
                 from_files(&mut book, evidence);
             }
             Body::StepFailed { step, touched, evidence, .. } => {
@@ -63,6 +83,7 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                 } else {
                     before.into_iter().flatten().for_each(|(key, old)| restore(&mut book, key, old));
                 }
+                committed(&mut book, evidence);
                 from_files(&mut book, evidence);
             }
             Body::PatchDropped { job, path, .. } => {
@@ -95,6 +116,19 @@ fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Before>, evidence: &V
             Some((Left::Unknown, ..)) => {}
             None if done => restore(book, key, old),
             None => {}
+        }
+    }
+}
+
+/// What a step committed, of this run or of an earlier one: `{"commit", "committed": [{"job", "path", "value"}]}`.
+fn committed(book: &mut BTreeMap<Key, Change>, evidence: &Value) {
+    let Some(commit) = evidence["commit"].as_str() else { return };
+    for one in evidence["committed"].as_array().into_iter().flatten() {
+        let (Some(job), Some(path)) = (one["job"].as_str(), one["path"].as_str()) else { continue };
+        if let Some(change) = book.get_mut(&(job.to_owned(), path.to_owned()))
+            && change.new == one["value"]
+        {
+            change.commit = Some(commit.to_owned());
         }
     }
 }
@@ -241,11 +275,55 @@ mod tests {
     }
 
     #[test]
+    fn what_a_run_puts_back_later_is_what_was_before_it() {
+        let outcome = |outcome: &str| {
+            let mut evidence = Book::document(&[("a", "2")]);
+            evidence["jobs"][0]["outcome"] = outcome.into();
+            evidence
+        };
+        for (earlier, left) in [(true, vec![row("a", "1", true)]), (false, vec![])] {
+            let mut book = Book::default();
+            if earlier {
+                book.intends("r1", &[("a", "1")]);
+                book.done("r1", &[("a", "1")]);
+            }
+            book.intends("r2", &[("a", "2")]);
+            book.failed("r2", true, outcome("done"));
+            assert_eq!(book.says(), [row("a", "2", true)]);
+            book.intends("r2", &[("a", "2")]);
+            book.failed("r2", true, outcome("reverted"));
+            assert_eq!(book.says(), left);
+        }
+    }
+
+    #[test]
     fn what_was_done_counts_not_what_was_intended() {
         let mut book = Book::default();
         book.intends("r1", &[("a", "4")]);
         book.failed("r1", true, Book::document(&[("a", "2")]));
         assert_eq!(book.says(), [row("a", "2", true)]);
+    }
+
+    #[test]
+    fn what_was_committed_is_known_by_its_commit() {
+        let mut book = Book::default();
+        book.intends("r1", &[("a", "1"), ("b", "1")]);
+        book.done("r1", &[("a", "1"), ("b", "1")]);
+        let commits = |id: &str, value: &str| {
+            let one = |job: &str| json!({ "job": job, "path": "p", "value": value });
+            json!({ "commit": id, "committed": [one("a"), one("c")] })
+        };
+        let of = |book: &Book| -> Vec<Option<String>> {
+            ledger(&book.0).into_iter().map(|change| change.commit).collect()
+        };
+        book.failed("r2", true, commits("c0", "another"));
+        assert_eq!(of(&book), [None, None]);
+        book.failed("r3", true, commits("c1", "1"));
+        assert_eq!(of(&book), [Some("c1".to_owned()), None]);
+        // A later change is another one.
+        book.intends("r4", &[("a", "2")]);
+        book.done("r4", &[("a", "2")]);
+        assert_eq!(of(&book), [None, None]);
     }
 
     #[test]

@@ -376,6 +376,21 @@ impl WriteBack {
         format!("{}:{line}", edit.file)
     }
 
+    /// Each change of a line: the file, the line as it was, and as it becomes.
+    pub(super) fn changes(&self) -> BTreeSet<(String, String, String)> {
+        let change = |shared: &Shared| {
+            let (old, new) = line_change(&self.texts.get(&shared.edit.file)?.text, &shared.edit);
+            Some((shared.edit.file.clone(), old.trim().to_owned(), new.trim().to_owned()))
+        };
+        self.edits.iter().filter_map(change).collect()
+    }
+
+    /// The files that are edited for a job.
+    pub(super) fn files_of(&self, job: &str) -> BTreeSet<&str> {
+        let own = self.edits.iter().filter(|shared| shared.jobs.contains(job));
+        own.map(|shared| shared.edit.file.as_str()).collect()
+    }
+
     pub fn has_edits(&self) -> bool {
         !self.edits.is_empty()
     }

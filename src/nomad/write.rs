@@ -26,8 +26,6 @@ pub struct Planned {
     pub warnings: Vec<String>,
     /// `Annotations` (`DesiredTGUpdates`: counts by group: `Place`, `Stop`, `InPlaceUpdate`, …).
     pub annotations: Value,
-    /// The whole answer.
-    pub raw: Value,
 }
 
 /// A registration that the server has taken.
@@ -100,7 +98,6 @@ impl Client {
                 .body(object!({ "Job": untagged(job), "Diff": true, "PolicyOverride": false }));
         call.timeout = std::time::Duration::from_secs(60);
         let answer = self.read(&call).await?;
-        let raw: Value = json(&answer, &call.what)?;
         let plan: PlanAnswer = json(&answer, &call.what)?;
         Ok(Planned {
             diff: plan.diff,
@@ -108,7 +105,6 @@ impl Client {
             failed: PlacementFailure::all(&plan.failed_tg_allocs),
             warnings: warnings(&plan.warnings),
             annotations: plan.annotations,
-            raw,
         })
     }
 

@@ -70,13 +70,54 @@ fn a_change_after_the_look_is_seen_too() {
     assert_eq!(site.job("web")["Stop"], false);
 }
 
-#[test]
-fn where_nomad_does_not_answer_a_stop_says_so() {
-    let site = Site::started();
+/// A stop that takes down by a command; its second one waits for a file.
+const STOP: &str = r#"plan "stop" {
+  operation = "stop"
+  wave "w" {
+    step "exec" "first" {
+      command = ["true"]
+    }
+    step "exec" "second" {
+      command = ["test", "-e", "ready"]
+      after   = ["first"]
+    }
+  }
+}
+"#;
+
+fn hide_nomad(site: &Site) {
     site.fixture.replace("blackstart.hcl", "address   = sandbox.nomad", "address   = \"http://127.0.0.1:1\"");
-    site.fixture.write(
-        "plans/stop.hcl",
-        "plan \"stop\" {\n  operation = \"stop\"\n  wave \"w\" {\n    step \"exec\" \"x\" {\n      command = [\"sleep\", \"0.5\"]\n    }\n  }\n}\n",
+}
+
+#[test]
+fn what_nomad_does_not_tell_holds_a_stop_until_it_is_given_up() {
+    let site = Site::started();
+    hide_nomad(&site);
+    site.fixture.write("plans/stop.hcl", STOP);
+    site.fixture.write("ready", "");
+    let refused = site.stop().code(3);
+    refused.says("what runs can't be held against the job files: ").says("--discard-patches");
+    site.run(&["stop", "--yes", "--discard-patches"]).code(0).says("no job is kept");
+    let answered = site
+        .fixture
+        .journal("sandbox")
+        .into_iter()
+        .find(|(_, body)| body["type"] == "answered")
+        .expect("no answer");
+    assert_eq!(answered.1["answer"], "--discard-patches", "{answered:?}");
+}
+
+#[test]
+fn a_stop_that_kept_the_jobs_goes_on_without_nomad() {
+    let site = Site::started();
+    site.fixture.write("plans/stop.hcl", STOP);
+    site.stop().code(1);
+    hide_nomad(&site);
+    site.fixture.write("ready", "");
+    let out = site.run(&["resume", "--yes"]).code(0);
+    out.says("the jobs were kept when this run began");
+    assert!(
+        !site.fixture.journal("sandbox").iter().any(|(_, body)| body["type"] == "answered"),
+        "nobody gave anything up"
     );
-    site.stop().code(0).says("no job is kept: Nomad doesn't answer");
 }

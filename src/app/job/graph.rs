@@ -104,7 +104,7 @@ pub fn job_graph(paths: &[PathBuf], options: &JobOptions) -> Result<JobGraph, Fa
             graph.levels = levels.into_iter().map(level).collect();
         }
         Err(cycles) => {
-            cycles.iter().for_each(|cycle| graph.problems.push(circular(&jobs, cycle)));
+            graph.problems.0.extend(cycles.iter().map(|cycle| circular(&jobs, cycle)));
             graph.cycles = cycles.into_iter().map(|cycle| cycle.0).collect();
         }
     }
@@ -165,7 +165,7 @@ pub fn dependencies(jobs: &[Waiting], problems: &mut Diagnostics) {
     let names: Vec<String> = jobs.iter().map(|job| job.id.clone()).collect();
     let after = jobs.iter().map(|job| (job.id.clone(), job.depends_on.clone())).collect();
     if let Err(cycles) = ordered(names, &after) {
-        cycles.iter().for_each(|cycle| problems.push(circular(jobs, cycle)));
+        problems.0.extend(cycles.iter().map(|cycle| circular(jobs, cycle)));
     }
     unknown(jobs, problems);
     twice(jobs, problems);

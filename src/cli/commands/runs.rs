@@ -20,7 +20,7 @@ pub fn run(_: &Runs, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     let opened = open_record(&global.options(None, ui)?)?;
     let runs = opened.journal.runs()?;
     if ui.json {
-        for run in &runs {
+        for run in runs.iter() {
             ui.reporter.json(&json!({
                 "run": run.id, "plan": run.plan, "status": status(run), "who": run.who, "started": run.started,
                 "last": run.last, "changed": run.changed, "reason": run.reason,
@@ -33,7 +33,7 @@ pub fn run(_: &Runs, global: &Global, ui: &Ui) -> Result<Code, Failure> {
         return Ok(Code::Done);
     }
     let mut table = Table::new(["RUN", "PLAN", "STATUS", "STARTED", "TOOK", "WHO"]);
-    for run in &runs {
+    for run in runs.iter() {
         let took = Duration::try_from(run.last.duration_since(run.started)).unwrap_or_default();
         table = table.row([
             run.id.to_string(),

@@ -110,7 +110,7 @@ fn last_time(place: &SandboxPlace) -> Option<jiff::Timestamp> {
     let store = SqliteStore::open(&path).ok()?;
     let journal =
         Journal::open(Box::new(store), crate::base::Clock::real(), crate::base::Secrets::default()).ok()?;
-    journal.all().ok()?.last().map(|record| record.at)
+    journal.all().last().map(|record| record.at)
 }
 
 fn failed(error: &DoorError) -> Failure {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::edits::Edited;
 use super::lasting::Lasting;
 use super::look::Material;
-use super::select::{Edited, Jobs, select};
+use super::select::{Jobs, select};
 use super::wanted::Wanted;
 use crate::base::{Diagnostics, text};
 use crate::engine::{Breach, Context, Outcome, Preview, StepError};
@@ -15,7 +16,11 @@ use crate::environment::Environment;
 use crate::event::{Line, Mark};
 use crate::lasting::{Overlay, job_files};
 
-pub(super) async fn preview(environment: &Arc<Environment>, wanted: &Wanted) -> Result<Preview, StepError> {
+pub(super) async fn preview(
+    cx: &Context,
+    environment: &Arc<Environment>,
+    wanted: &Wanted,
+) -> Result<Preview, StepError> {
     let files = job_files(environment, &Overlay::default())?;
     let unreadable = files.iter().filter_map(|file| file.job.as_ref().err().cloned());
     let jobs: BTreeMap<String, Value> = files
@@ -23,12 +28,12 @@ pub(super) async fn preview(environment: &Arc<Environment>, wanted: &Wanted) -> 
         .filter_map(|file| file.job.as_ref().ok())
         .map(|job| (job.id().to_owned(), job.json.clone()))
         .collect();
-    let edited = match select(Jobs::Written(&jobs), &wanted.services).await {
+    let edited = match select(Jobs::Written(&jobs), &wanted.services, |job| async { Ok(job) }).await {
         Ok(edited) => edited,
         // It may be in one of those.
         Err(error) => return Err(unreadable.reduce(both).map_or(error, StepError::from)),
     };
-    let lasting = Lasting::look(environment, None, wanted, &edited, &[]).await?;
+    let lasting = Lasting::of_files(cx, environment, wanted, edited.iter()).await?;
     let mut lines = Vec::new();
     for Edited { id, .. } in &edited {
         lines.push(Line::new(Mark::Change, 0, text::one_line(id)));
@@ -50,9 +55,9 @@ pub(super) async fn preview(environment: &Arc<Environment>, wanted: &Wanted) -> 
         lines,
         changes: lasting.changes(),
         breach,
-        precondition: json!({ "patch": wanted }),
+        precondition: json!({ "patch": wanted, "commit": lasting.meant() }),
         settled: true,
-        material: Some(Box::new(Material { jobs: Vec::new(), lasting })),
+        material: Some(Box::new(Material { jobs: Vec::new(), lasting, back: false })),
         ..Preview::new(summary, decision)
     })
 }
@@ -63,9 +68,12 @@ fn both(mut all: Diagnostics, more: Diagnostics) -> Diagnostics {
 }
 
 pub(super) async fn execute(cx: &Context, lasting: &Lasting) -> Result<Outcome, StepError> {
-    let written = lasting.write(cx, |_| true).await?;
+    let written = lasting.write(cx, |_| true).await;
     let mut evidence = json!({});
     written.record(&mut evidence);
+    if let Some(error) = written.error {
+        return Err(StepError { evidence, ..error });
+    }
     let summary = match written.files.len() {
         0 => "the files had it already".to_owned(),
         n => format!("{} written", text::count(n, "file")),

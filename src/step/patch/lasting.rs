@@ -7,18 +7,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
-use super::select::{AT_ONCE, Edited};
+use super::edits::Edited;
+use super::look::Looked;
 use super::wanted::{Only, Wanted};
 use crate::base::text;
 use crate::engine::{Breach, Context, StepError, Touched};
 use crate::environment::Environment;
 use crate::event::{Line, Mark};
-use crate::lasting::{Asked, Commit, CommitError, WriteBack};
-use crate::nomad::{Client, Submission, job_version};
-use crate::step::jobs::refused;
+use crate::jobspec::Path;
+use crate::lasting::{Asked, Commit, CommitError, OwnCommits, WriteBack};
+use crate::nomad::Submission;
 
 pub(super) struct Lasting {
     environment: Arc<Environment>,
@@ -41,12 +41,16 @@ struct Sources {
     after: Option<Submission>,
 }
 
-/// What was written.
+/// What was written, as far as it went.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     pub files: Vec<String>,
-    pub commit: Option<String>,
-    pub pushed: Option<String>,
+    /// The whole id.
+    commit: Option<String>,
+    pushed: Option<String>,
+    /// The values that the commit holds: `{"job", "path", "value"}`.
+    committed: Vec<Value>,
+    pub error: Option<StepError>,
 }
 
 impl Written {
@@ -56,24 +60,39 @@ impl Written {
             evidence.insert("files".into(), json!(self.files));
             evidence.insert("commit".into(), json!(self.commit));
             evidence.insert("pushed".into(), json!(self.pushed));
+            evidence.insert("committed".into(), json!(self.committed));
         }
     }
 }
 
 impl Lasting {
-    /// Looks at where the values come from. Those of `changed` are changed in what runs, too.
+    /// Looks at where the values of running jobs come from.
     pub async fn look(
+        cx: &Context,
         environment: &Arc<Environment>,
-        client: Option<&Client>,
         wanted: &Wanted,
-        jobs: &[Edited],
-        changed: &[Edited],
+        looked: &[Looked],
     ) -> Result<Self, StepError> {
-        let mut asked: Vec<Asked> = jobs
-            .iter()
-            .map(|job| Asked { job: job.id.clone(), values: job.meant.clone() })
-            .filter(|asked| !asked.values.is_empty())
-            .collect();
+        let mut lasting =
+            Self::of_files(cx, environment, wanted, looked.iter().map(|looked| &looked.job)).await?;
+        for Looked { job, source: before, .. } in looked.iter().filter(|looked| looked.differs()) {
+            let written = lasting.back.as_ref().and_then(|back| back.source(environment, &job.id, &job.job));
+            let rewritten = || before.as_ref().map(|before| before.after(&job.job, job.images.as_deref()));
+            let sources = Sources { before: before.clone(), after: written.or_else(rewritten) };
+            lasting.sources.insert(job.id.clone(), sources);
+        }
+        Ok(lasting)
+    }
+
+    /// As [`Self::look`], of jobs as their files have them.
+    pub async fn of_files(
+        cx: &Context,
+        environment: &Arc<Environment>,
+        wanted: &Wanted,
+        jobs: impl Iterator<Item = &Edited>,
+    ) -> Result<Self, StepError> {
+        let mut asked: Vec<Asked> =
+            jobs.map(Edited::asked).filter(|asked| !asked.values.is_empty()).collect();
         asked.sort_by(|a, b| a.job.cmp(&b.job));
         let mut lasting = Self {
             environment: Arc::clone(environment),
@@ -91,25 +110,9 @@ impl Lasting {
                 Err(found) => lasting.unreadable = found.0.first().map(ToString::to_string),
             }
             if wanted.commit {
-                lasting.commit = Some(Commit::look(environment, &lasting.asked).await);
+                let own = OwnCommits::of(&cx.journal.all());
+                lasting.commit = Some(Commit::look(environment, &lasting.asked, &own).await);
             }
-        }
-        let Some(client) = client else { return Ok(lasting) };
-        let one = |job: Edited| async move {
-            let before = client.submission_of(&job.id, job_version(&job.prior)).await?;
-            Ok((before, job))
-        };
-        let kept: Vec<(Option<Submission>, Edited)> = stream::iter(changed.to_vec())
-            .map(one)
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await
-            .map_err(refused)?;
-        for (before, job) in kept {
-            let written = lasting.back.as_ref().and_then(|back| back.source(environment, &job.id, &job.job));
-            let rewritten = || before.as_ref().map(|before| before.after(&job.job, job.images.as_deref()));
-            let after = written.or_else(rewritten);
-            lasting.sources.insert(job.id, Sources { before, after });
         }
         Ok(lasting)
     }
@@ -132,7 +135,7 @@ impl Lasting {
             Line::new(mark, 0, text::one_line(line))
         }));
         if let Some(Ok(commit)) = &self.commit {
-            lines.push(Line::plain(commit.words()));
+            lines.extend(commit.words(self.back.as_ref()).into_iter().map(Line::plain));
         }
         lines
     }
@@ -165,11 +168,15 @@ impl Lasting {
     }
 
     pub fn decision(&self) -> Value {
-        let commit = match &self.commit {
-            Some(Ok(commit)) => json!(commit.words()),
+        json!({ "files": self.back.as_ref().map(WriteBack::decision), "commit": self.meant() })
+    }
+
+    /// The commit that is meant to be made, for the decision and for the intent.
+    pub fn meant(&self) -> Value {
+        match &self.commit {
+            Some(Ok(commit)) => commit.decision(),
             _ => Value::Null,
-        };
-        json!({ "files": self.back.as_ref().map(WriteBack::decision), "commit": commit })
+        }
     }
 
     /// The source to register the changed job with.
@@ -182,54 +189,81 @@ impl Lasting {
         self.sources.get(id)?.before.as_ref()
     }
 
-    /// Right before anything is done: the files must be as they were shown.
-    pub fn still(&self) -> Result<(), StepError> {
-        let Some(Err(error)) = self.back.as_ref().map(|back| back.check(&self.environment)) else {
-            return Ok(());
-        };
-        Err(StepError { again: true, ..StepError::untouched(said(&error)) })
+    /// Right before anything is done: the files must be as they were shown, and the branch too where there
+    /// is to be a commit.
+    pub async fn still(&self) -> Result<(), StepError> {
+        let again =
+            |error: &dyn std::error::Error| StepError { again: true, ..StepError::untouched(said(error)) };
+        if let Some(Err(error)) = self.back.as_ref().map(|back| back.check(&self.environment)) {
+            return Err(again(&error));
+        }
+        if let Some(Ok(commit)) = &self.commit {
+            commit.still(&self.environment).await.map_err(|error| again(&error))?;
+        }
+        Ok(())
     }
 
-    /// Writes what is for the jobs that count, and commits it.
-    pub async fn write(&self, cx: &Context, counts: impl Fn(&str) -> bool) -> Result<Written, StepError> {
+    /// Writes what is for the jobs that count, and commits it: as it was shown, or not at all.
+    pub async fn write(&self, cx: &Context, counts: impl Fn(&str) -> bool) -> Written {
+        let mut written = Written::default();
         let Some(back) = &self.back else {
             if self.unreadable.is_none() && self.asked.iter().any(|asked| counts(&asked.job)) {
                 cx.teller.note("the job files don't have this yet: it was for the running jobs only");
             }
-            return Ok(Written::default());
+            return written;
         };
-        let mut written = Written::default();
-        let help = format!("look at it, then: blackstart patch save -e {}", self.environment.name());
-        written.files = back.write(&self.environment, &counts).map_err(|error| {
-            let message = format!("{}; the job files don't have the patch", said(&error));
-            StepError::new(message, Touched::Something).help(help.clone())
-        })?;
+        let commit = self.commit.as_ref().and_then(|commit| commit.as_ref().ok());
+        let name = self.environment.name();
+        let still = match commit {
+            Some(commit) => commit.still(&self.environment).await,
+            None => Ok(()),
+        };
+        if let Err(error) = still {
+            let message = format!("{}; the files are left alone, and nothing is committed", said(&error));
+            let help = format!("look at it, then: blackstart patch save --commit -e {name}");
+            written.error = Some(StepError::new(message, Touched::Something).help(help));
+            return written;
+        }
+        match back.write(&self.environment, &counts) {
+            Ok(files) => written.files = files,
+            Err(error) => {
+                let message = format!("{}; the job files don't have the patch", said(&error));
+                let help = format!("look at it, then: blackstart patch save -e {name}");
+                written.error = Some(StepError::new(message, Touched::Something).help(help));
+                return written;
+            }
+        }
         if !written.files.is_empty() {
             cx.teller.note(format!("written to {}", text::list(&written.files)));
         }
-        if self.commit.is_none() {
-            return Ok(written);
-        }
         let asked: Vec<Asked> = self.asked.iter().filter(|asked| counts(&asked.job)).cloned().collect();
-        if asked.is_empty() {
-            return Ok(written);
-        }
-        let failed = |error: CommitError| {
-            let message = format!("the files are written, and not saved: {}", said(&error));
-            StepError::new(message, Touched::Something)
-                .help(format!("then: blackstart patch save --commit -e {}", self.environment.name()))
-        };
-        let commit = Commit::look(&self.environment, &asked).await.map_err(failed)?;
+        let Some(commit) = commit.filter(|_| !asked.is_empty()) else { return written };
         let approver = cx.approver.as_deref().unwrap_or("nobody");
-        let made = commit.make(&self.subject(&asked), &cx.run.0, approver).await.map_err(failed)?;
-        if let Some(id) = &made.commit {
-            let pushed = made.pushed.as_ref().map(|to| format!(", pushed to {to}")).unwrap_or_default();
-            cx.teller.note(format!("committed as {id} to {}{pushed}", commit.branch));
-        } else if let Some(to) = &made.pushed {
+        let made = commit.make(&counts, &self.subject(&asked), &cx.run.0, approver).await;
+        match made {
+            Ok(made) => (written.commit, written.pushed) = (made.commit, made.pushed),
+            Err(error) => {
+                if let CommitError::Push { commit, .. } = &error {
+                    written.commit = Some(commit.clone());
+                }
+                let message = format!("the files are written, and not saved: {}", said(&error));
+                let help = format!("then: blackstart patch save --commit -e {name}");
+                written.error = Some(StepError::new(message, Touched::Something).help(help));
+            }
+        }
+        if let Some(id) = &written.commit {
+            let held = asked.iter().filter(|asked| commit.holds(&asked.job));
+            let values =
+                held.flat_map(|asked| asked.values.iter().map(|(path, value)| (&asked.job, path, value)));
+            let one = |(job, path, value): (&String, &Path, &Value)| json!({ "job": job, "path": path.to_string(), "value": value });
+            written.committed = values.map(one).collect();
+            let pushed = written.pushed.as_ref().map(|to| format!(", pushed to {to}")).unwrap_or_default();
+            let short = id.get(..7).unwrap_or_default();
+            cx.teller.note(format!("committed as {short} to {}{pushed}", commit.branch()));
+        } else if let Some(to) = &written.pushed {
             cx.teller.note(format!("pushed to {to}"));
         }
-        (written.commit, written.pushed) = (made.commit, made.pushed);
-        Ok(written)
+        written
     }
 
     /// `Patch api`, and each path below; the values are in the lines.

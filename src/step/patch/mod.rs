@@ -6,12 +6,15 @@
 //! survive. Does not: put back what somebody else changed meanwhile.
 
 mod act;
+mod edits;
 mod files;
 mod lasting;
 mod look;
 mod one;
 mod outcome;
+mod problems;
 mod select;
+mod taken;
 mod wanted;
 
 pub use look::Patch;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::select::Edited;
+use super::edits::Edited;
 use crate::base::text;
 use crate::engine::{Outcome, StepError, Touched};
 use crate::nomad::Registered;

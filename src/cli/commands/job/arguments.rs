@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::app::{Code, Failure, JobOptions};
+use crate::app::{Failure, JobOptions};
 use crate::cli::args::Global;
 use crate::cli::commands::common::pair;
 use crate::cli::ui::Ui;
@@ -31,17 +31,6 @@ impl Inputs {
             var_files: self.var_file.clone(),
             outside: self.allow_outside,
         })
-    }
-}
-
-/// With --json, errors with places are told on stdout as a document, like everything else.
-pub fn told(result: Result<Code, Failure>, ui: &Ui) -> Result<Code, Failure> {
-    match result {
-        Err(Failure { diagnostics: Some(found), message, code, .. }) if ui.json && message.is_empty() => {
-            ui.reporter.json(&json!({ "diagnostics": diagnostics_json(&found) }));
-            Ok(code)
-        }
-        other => other,
     }
 }
 

@@ -1,7 +1,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::arguments::{Inputs, told, with_diagnostics};
+use super::arguments::{Inputs, with_diagnostics};
 use crate::app::{self, Code, Failure, Side};
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
@@ -27,10 +27,6 @@ pub struct Diff {
 }
 
 pub fn run(args: &Diff, global: &Global, ui: &Ui) -> Result<Code, Failure> {
-    told(show(args, global, ui), ui)
-}
-
-fn show(args: &Diff, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     let options = args.inputs.options(global, ui)?;
     let (from, to) = (Side::of(&args.from), Side::of(&args.to));
     let runtime = tokio::runtime::Builder::new_current_thread()

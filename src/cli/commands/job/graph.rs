@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::arguments::{Inputs, told, with_diagnostics};
+use super::arguments::{Inputs, with_diagnostics};
 use crate::app::{self, Code, Failure, JobGraph, Why};
 use crate::base::text;
 use crate::cli::args::Global;
@@ -30,10 +30,6 @@ pub struct Graph {
 }
 
 pub fn run(args: &Graph, global: &Global, ui: &Ui) -> Result<Code, Failure> {
-    told(show(args, global, ui), ui)
-}
-
-fn show(args: &Graph, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     let graph = app::job_graph(&args.paths, &args.inputs.options(global, ui)?)?;
     if ui.json {
         let document = json!({ "levels": graph.levels, "cycles": graph.cycles });

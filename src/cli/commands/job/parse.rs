@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::arguments::{Inputs, told, with_diagnostics};
+use super::arguments::{Inputs, with_diagnostics};
 use crate::app::{self, Code, Failure};
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
@@ -23,10 +23,6 @@ pub struct Parse {
 }
 
 pub fn run(args: &Parse, global: &Global, ui: &Ui) -> Result<Code, Failure> {
-    told(print(args, global, ui), ui)
-}
-
-fn print(args: &Parse, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     let job = app::read_job(&args.file, &args.inputs.options(global, ui)?)?;
     if ui.json {
         let document = json!({ "Job": job.json });

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::arguments::{Inputs, told, with_diagnostics};
+use super::arguments::{Inputs, with_diagnostics};
 use crate::app::{self, Code, Failure};
 use crate::base::{Severity, text};
 use crate::cli::args::Global;
@@ -26,10 +26,6 @@ pub struct Validate {
 }
 
 pub fn run(args: &Validate, global: &Global, ui: &Ui) -> Result<Code, Failure> {
-    told(check(args, global, ui), ui)
-}
-
-fn check(args: &Validate, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     let checked = app::check_jobs(&args.paths, &args.inputs.options(global, ui)?)?;
     let wrong = checked.problems.has_errors();
     if ui.json {

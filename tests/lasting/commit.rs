@@ -1,0 +1,226 @@
+//! The commit that is approved is the commit that is made.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::common::{Running, wait_until};
+use crate::site::Site;
+
+const API: &str = "jobs/api.nomad.hcl";
+const HOT: &str = "registry.example.com/api:hot";
+
+fn started_with_git() -> Option<Site> {
+    let site = Site::started();
+    site.with_git().then_some(site)
+}
+
+/// Begins a patch of `api` that is to be committed, and waits until the server has it.
+fn committing(site: &Site) -> Running<'_> {
+    let values = ["update.min_healthy_time=50s".to_owned(), format!("config.image={HOT}")];
+    let all = ["patch", "set", "api"].iter().map(ToString::to_string).chain(values);
+    let all: Vec<String> = all.chain(["--commit", "--yes", "-e", "sandbox"].map(str::to_owned)).collect();
+    let running = site.fixture.spawn("committing", site.fixture.command(&all));
+    wait_until("the registration", || site.image("api") == HOT);
+    running
+}
+
+/// The digest that a dry run of a patch shows, and all that it says.
+fn shown(site: &Site, arguments: &[&str]) -> (String, String) {
+    let all: Vec<&str> = arguments.iter().copied().chain(["--dry-run"]).collect();
+    let out = site.run(&all).code(0);
+    let at = out.stdout.find("Decision ").unwrap() + "Decision ".len();
+    (out.stdout[at..at + 24].to_owned(), out.stdout.clone())
+}
+
+/// Committed after all that was done so far, by a person.
+fn by_a_person(site: &Site, message: &str) -> String {
+    site.git(&["commit", "-q", "--allow-empty", "-m", message]);
+    site.git(&["rev-parse", "HEAD"]).trim().to_owned()
+}
+
+#[test]
+fn an_approval_is_for_one_branch_at_one_commit() {
+    let Some(site) = started_with_git() else { return };
+    let head = site.git(&["rev-parse", "HEAD"]);
+    let patch = ["patch", "image", "api=hot", "--commit"];
+    let (digest, said) = shown(&site, &patch);
+    let words = format!("only while main is at {} and nobody has changed these files", &head[..7]);
+    assert!(said.contains(&words), "{said}");
+    assert_eq!(shown(&site, &patch).0, digest, "the same twice");
+
+    let approve = |digest: &str| {
+        let all: Vec<&str> = patch.iter().copied().chain(["--approve", digest]).collect();
+        site.run(&all)
+    };
+    let before = site.job("api");
+    // Another branch at the same commit.
+    site.git(&["checkout", "-q", "-b", "other"]);
+    approve(&digest).code(4);
+    site.git(&["checkout", "-q", "main"]);
+    // Another commit on the same branch, that touches nothing.
+    by_a_person(&site, "Nothing");
+    approve(&digest).code(4);
+    // Another text of the same file, elsewhere in it.
+    let (digest, _) = shown(&site, &patch);
+    site.fixture.replace(API, "\"blue\"", "\"green\"");
+    approve(&digest).code(4);
+    assert_eq!(site.job("api"), before);
+
+    let (digest, _) = shown(&site, &patch);
+    approve(&digest).code(0);
+    assert_eq!(site.git(&["log", "--oneline"]).lines().count(), 3);
+}
+
+/// What is committed isn't what the work tree shows, where somebody works on the same line.
+#[test]
+fn the_lines_of_the_commit_are_shown_where_they_are_others() {
+    let Some(site) = started_with_git() else { return };
+    let said = shown(&site, &["patch", "image", "api=hot", "--commit"]).1;
+    assert!(!said.contains("as it is committed"), "{said}");
+    site.fixture.replace(API, "/api:1\"", "/api:2\"");
+    let said = shown(&site, &["patch", "image", "api=hot", "--commit"]).1;
+    let line = "as it is committed, jobs/api.nomad.hcl: image = \"registry.example.com/api:1\" # what it runs → image = \"registry.example.com/api:hot\" # what it runs";
+    assert!(said.contains(line), "{said}");
+    // Written and not committed yet: the commit is all that there is to show.
+    site.fixture.replace(API, "/api:2\"", "/api:1\"");
+    site.patch(&["image", "api=hot"]).code(0);
+    site.run(&["patch", "save", "--commit"]).code(4).says(line);
+}
+
+/// What somebody does in the work tree while a patch is rolled out: the commit isn't made, what runs stays.
+#[test]
+fn a_commit_is_not_made_elsewhere_than_it_was_approved() {
+    let Some(site) = started_with_git() else { return };
+    let doings: [(&str, &dyn Fn()); 3] = [
+        ("somebody switched from main to other since it was shown", &|| {
+            site.git(&["checkout", "-q", "-b", "other"]);
+        }),
+        ("main was moved to ", &|| {
+            by_a_person(&site, "Meanwhile");
+        }),
+        ("jobs/api.nomad.hcl was changed since it was shown", &|| {
+            site.fixture.replace(API, "\"blue\"", "\"green\"");
+        }),
+    ];
+    for (why, doing) in doings {
+        let running = committing(&site);
+        doing();
+        let log = site.git(&["log", "--oneline", "--all"]);
+        let text = site.fixture.read(API);
+        let out = running.wait().code(1);
+        out.says(why)
+            .says("the files are left alone, and nothing is committed")
+            .says("blackstart patch save --commit -e sandbox")
+            .says("unsaved patch: api");
+        assert_eq!(site.image("api"), HOT, "what runs stays");
+        assert_eq!(site.git(&["log", "--oneline", "--all"]), log);
+        assert_eq!(site.fixture.read(API), text);
+        assert!(!site.unsaved().is_empty());
+        // Back to where all began, for the next.
+        site.git(&["checkout", "-q", "--", "."]);
+        site.git(&["checkout", "-q", "main"]);
+        site.run(&["patch", "drop"]).code(0);
+        site.image_by_hand("api", "registry.example.com/api:1");
+    }
+}
+
+/// git looks at HEAD for itself, and hooks put in what they like.
+#[test]
+fn a_commit_that_holds_something_else_is_taken_back() {
+    let Some(site) = started_with_git() else { return };
+    let head = site.git(&["rev-parse", "HEAD"]);
+    let hook = site.fixture.project().join(".git/hooks/pre-commit");
+    let script = |text: &str| site.fixture.script("project/.git/hooks/pre-commit", text);
+    for (text, why) in [
+        ("#!/bin/sh\necho more >more.txt\ngit add more.txt\n", "a hook put something else into the commit"),
+        (
+            "#!/bin/sh\ngit symbolic-ref HEAD refs/heads/other\n",
+            "somebody switched from main to other meanwhile",
+        ),
+    ] {
+        site.git(&["branch", "-f", "other", "main"]);
+        script(text);
+        let out = site.patch(&["image", "api=hot", "--commit"]).code(1);
+        out.says(why).says("the commit was taken back").says("unsaved patch: api");
+        assert_eq!(site.git(&["rev-parse", "main", "other"]), format!("{head}{head}"), "{why}");
+        std::fs::remove_file(&hook).unwrap();
+        site.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
+        site.git(&["reset", "-q", "--hard"]);
+        site.image_by_hand("api", "registry.example.com/api:1");
+    }
+    site.git(&["branch", "-D", "other"]);
+}
+
+/// Anybody can write a trailer; what the journal knows is pushed, and nothing else.
+#[test]
+fn only_commits_of_the_journal_are_pushed_along() {
+    let Some(site) = started_with_git() else { return };
+    let bare = site.fixture.path("bare.git");
+    let bare_text = bare.display().to_string();
+    assert!(Command::new("git").args(["init", "-q", "--bare", &bare_text]).status().unwrap().success());
+    site.git(&["remote", "add", "origin", &bare_text]);
+    site.patch(&["image", "worker=hot", "--commit"]).code(0);
+    site.fixture.replace(
+        "blackstart.hcl",
+        "  simulated = true\n",
+        "  simulated = true\n\n  git {\n    branch = \"deploy\"\n  }\n",
+    );
+    site.git(&["commit", "-q", "-a", "-m", "Name the branch"]);
+    site.git(&["push", "-q", "origin", "HEAD:deploy"]);
+    let there = || site.git(&["ls-remote", "origin", "refs/heads/deploy"])[..40].to_owned();
+    let pushed = there();
+
+    // A run that the journal knows, and a commit that it doesn't.
+    let run = site.fixture.journal("sandbox").last().unwrap().0.clone();
+    site.fixture.append("jobs/worker.nomad.hcl", "# By hand.\n");
+    site.git(&["commit", "-q", "-a", "-m", "Patch worker", "-m", &format!("Blackstart-Run: {run}")]);
+    let out = site.patch(&["image", "api=hot", "--commit"]).code(3);
+    out.says("1 other commit would go to origin/deploy along with it").says("Patch worker");
+    assert_eq!((there(), site.image("api")), (pushed, "registry.example.com/api:1".to_owned()));
+    site.git(&["push", "-q", "origin", "HEAD:deploy"]);
+
+    // One that is only on the way, and amended by a person since.
+    let hook = bare.join("hooks/pre-receive");
+    site.fixture.script("bare.git/hooks/pre-receive", "#!/bin/sh\nexit 1\n");
+    site.patch(&["image", "api=hot", "--commit"]).code(1).says("not pushed to origin/deploy");
+    std::fs::remove_file(hook).unwrap();
+    let said = shown(&site, &["patch", "image", "web=hot", "--commit"]).1;
+    assert!(said.contains("pushed along with it: ") && said.contains(" Patch api"), "{said}");
+    site.fixture.append("jobs/worker.nomad.hcl", "# Once more.\n");
+    site.git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
+    site.patch(&["image", "web=hot", "--commit"]).code(3).says("1 other commit");
+}
+
+/// The run was cut off right after the commit: its intent says what it was to be.
+#[test]
+fn a_commit_without_its_record_is_known_by_the_intent() {
+    let Some(site) = started_with_git() else { return };
+    site.patch(&["image", "api=hot", "--commit"]).code(0);
+    let records = site.fixture.journal("sandbox");
+    let intent = records.iter().rev().find(|(_, body)| body["type"] == "step_intended").unwrap();
+    let commit = &intent.1["precondition"]["commit"];
+    assert_eq!(commit["branch"], "main");
+    assert_eq!(commit["head"], Value::from(site.git(&["rev-parse", "HEAD^"]).trim()));
+    let object = site.git(&["rev-parse", "HEAD:jobs/api.nomad.hcl"]);
+    assert_eq!(commit["files"][API]["after"], Value::from(object.trim()));
+    let done = records.iter().rev().find(|(_, body)| body["type"] == "step_done").unwrap();
+    assert_eq!(done.1["evidence"]["commit"], Value::from(site.git(&["rev-parse", "HEAD"]).trim()));
+}
+
+/// The commit that was made for it saves a patch, whatever is written to the file afterwards.
+#[test]
+fn a_committed_patch_is_saved_for_good() {
+    let Some(site) = started_with_git() else { return };
+    site.patch(&["image", "api=hot", "--commit"]).code(0);
+    site.patch(&["image", "worker=hot"]).code(0);
+    site.patch(&["save", "--commit"]).code(0);
+    for (file, old, new) in [(API, "/api:hot\"", "/api:3\""), ("jobs/worker.nomad.hcl", "\"hot\"", "\"3\"")] {
+        site.fixture.replace(file, old, new);
+    }
+    assert_eq!(site.unsaved(), [], "somebody works on the next release");
+    // Where the commit isn't, nothing is saved.
+    site.git(&["stash", "-q"]);
+    site.git(&["checkout", "-q", "-b", "before", "HEAD~2"]);
+    assert_eq!(site.unsaved().len(), 2);
+}
