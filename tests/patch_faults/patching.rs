@@ -12,7 +12,7 @@ use blackstart::event::{Teller, What};
 use blackstart::gate::Gatekeeper;
 use blackstart::hcl::Value as Hcl;
 use blackstart::http::{Memory, Request, Transport};
-use blackstart::journal::{Body, Journal, MemoryStore};
+use blackstart::journal::{Body, Journal, MemoryStore, Store};
 use blackstart::sim::{Infrastructure, World, WorldOptions};
 use blackstart::{plan, settings, step};
 use http::Method;
@@ -85,6 +85,18 @@ pub async fn patch(
     person: Arc<dyn Approver>,
     images: &[(&str, &str)],
 ) -> (Finished, Vec<String>, Vec<Body>) {
+    patch_into(place, clock, transport, person, images, Box::new(MemoryStore::default())).await
+}
+
+/// As [`patch`], with a store for the journal.
+pub async fn patch_into(
+    place: &Place,
+    clock: &Clock,
+    transport: Arc<dyn Transport>,
+    person: Arc<dyn Approver>,
+    images: &[(&str, &str)],
+    store: Box<dyn Store>,
+) -> (Finished, Vec<String>, Vec<Body>) {
     let secrets = Secrets::default();
     let functions = functions(&secrets);
     let mut scope = Values::new(Arc::clone(&functions)).with("var", Hcl::Unknown);
@@ -93,7 +105,7 @@ pub async fn patch(
     }
     let source = Source::new("the patch", patch_plan(images));
     let plan = plan::load(&source, &scope).unwrap().remove(0);
-    let journal = Journal::open(Box::new(MemoryStore::default()), clock.clone(), secrets.clone()).unwrap();
+    let journal = Journal::open(store, clock.clone(), secrets.clone()).unwrap();
     let environment = Arc::new(Environment::new(Parts {
         project: "faults".into(),
         root: place.root(),

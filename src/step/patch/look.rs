@@ -1,7 +1,7 @@
 //! The step: what a patch would do, as the server sees it; then doing it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -38,7 +38,7 @@ const LOOKS: usize = 3;
 pub struct Patch {
     inputs: Inputs,
     /// The jobs as they were when they were shown first: what somebody else changes since is shown too.
-    seen: Mutex<BTreeMap<String, Value>>,
+    seen: Mutex<BTreeMap<String, Arc<Value>>>,
     /// What this patch changed in earlier attempts.
     taken: Mutex<Vec<(Edited, Registered)>>,
 }
@@ -68,7 +68,7 @@ impl Patch {
         match seen.get(&job.id) {
             Some(first) => what_changed(&specification(first), &specification(&job.prior)),
             None => {
-                seen.insert(job.id.clone(), job.prior.clone());
+                seen.insert(job.id.clone(), Arc::clone(&job.prior));
                 Vec::new()
             }
         }
@@ -142,13 +142,13 @@ impl Step for Patch {
         let jobs: Vec<Value> = changed.iter().map(record).collect();
         let precondition = json!({ "jobs": jobs, "patch": wanted, "commit": lasting.meant() });
         let decision = json!({ "nomad": client.address(), "jobs": decisions, "lasting": lasting.decision() });
-        let priors: Vec<&Value> = changed.iter().map(|job| &job.prior).collect();
+        let priors: Vec<&Value> = changed.iter().map(|job| &*job.prior).collect();
         Ok(Preview {
             lines,
             changes: !changed.is_empty() || lasting.changes(),
             breach: (!unplaced.is_empty()).then(|| no_place(&unplaced)).or_else(|| lasting.breach()),
             precondition,
-            undo: (!priors.is_empty()).then(|| json!(priors).to_string().into_bytes()),
+            undo: (!priors.is_empty()).then(|| serde_json::to_vec(&priors).unwrap_or_default()),
             // The server takes it over the jobs that were seen, and no others.
             settled: true,
             material: Some(Box::new(Material { jobs: changed, lasting })),
