@@ -258,6 +258,9 @@ fn a_digest_is_good_for_what_it_was_the_digest_of() {
     let mut terminal = Terminal::new(&fixture, &["patch", "image", "monitor=git-other", "-e", "sandbox"]);
     terminal.until("type the environment's name");
     terminal.types("sandbox");
+    // prod, which is protected too, reads the same file.
+    terminal.until("it changes files of 'prod'");
+    terminal.types("prod");
     let (text, code) = terminal.end();
     assert_eq!(code, 0, "{text}");
     let mut job = fixture.nomad("/v1/job/job_creation").unwrap();

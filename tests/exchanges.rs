@@ -20,7 +20,7 @@ use blackstart::base::Clock;
 use blackstart::engine::{Answer, Approver, Question};
 use blackstart::event::Ending;
 use blackstart::http::Transport;
-use patching::{BEGIN, Place, patch, put};
+use patching::{BEGIN, Desk, Place, put};
 use record::{Exchange, Listening, Recording, Replay};
 use serde_json::json;
 
@@ -45,9 +45,14 @@ fn once() -> Arc<dyn Approver> {
 /// Patches through a transport; how it ended, in words.
 async fn patched(clock: &Clock, transport: Arc<dyn Transport>, recording: &Recording) -> (Ending, String) {
     let place = Place::new();
-    let images = [(recording.job.as_str(), recording.tag.as_str())];
-    let (finished, told, _) = patch(&place, clock, transport, once(), &images).await;
-    (finished.ending, told.join("\n"))
+    let plan = format!(
+        "plan \"patch-image\" {{\n  operation = \"patch\"\n  wave \"patch\" {{\n    step \"nomad_patch\" \"image\" {{\n      \
+         images = {{ {:?} = {:?} }}\n    }}\n  }}\n}}\n",
+        recording.job, recording.tag
+    );
+    let desk = Desk::new(&place, None, clock);
+    let finished = desk.run(&place, &plan, transport, once()).await;
+    (finished.ending, desk.told().join("\n"))
 }
 
 #[track_caller]

@@ -1,4 +1,4 @@
-//! Expressions give what real Nomad makes of them: three tables, made by running it.
+//! Expressions give what real Nomad makes of them: four tables, made by running it.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
 
@@ -106,4 +106,9 @@ fn functions() {
 #[test]
 fn yaml_keys_networks_and_null() {
     check(include_str!("jobspec/more_functions.txt"));
+}
+
+#[test]
+fn corners() {
+    check(include_str!("jobspec/corners.txt"));
 }

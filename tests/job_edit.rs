@@ -180,7 +180,7 @@ fn the_first_value_of_every_file_is_edited_and_undone() {
                     images += 1;
                 }
                 Ok((after, _)) => {
-                    failures.push(format!("{name}: {path}: {:?}", changed_lines(&files, &after)))
+                    failures.push(format!("{name}: {path}: {:?}", changed_lines(&files, &after)));
                 }
                 Err(error) => failures.push(format!("{name}: {path}: {error}")),
             }

@@ -21,3 +21,5 @@ mod site;
 mod stop;
 #[path = "lasting/unsaved.rs"]
 mod unsaved;
+#[path = "lasting/words.rs"]
+mod words;

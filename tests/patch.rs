@@ -1,5 +1,6 @@
-//! `patch image` through the real binary: one suite for the sandbox, always, and for a real agent with
-//! containers where BLACKSTART_TEST_NOMAD holds its address (whatever jobs it has are purged).
+//! Patches through the real binary: one suite for the sandbox, always, and for a real agent with containers
+//! where BLACKSTART_TEST_NOMAD holds its address (whatever jobs it has are purged). What needs no containers
+//! runs on an agent of its own, too, where NOMAD_BIN names the program.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,20 +11,45 @@
 mod common;
 #[path = "patch/operations.rs"]
 mod operations;
+#[path = "patch/rolling.rs"]
+mod rolling;
 #[path = "patch/site.rs"]
 mod site;
+#[path = "patch/taken.rs"]
+mod taken;
 
 use operations::{
     a_forgotten_one_comes_back, six_services_are_patched, the_stock_client_is_not_overwritten,
     what_has_no_place_gets_one,
 };
+use rolling::a_rolling_restart_ends_at_the_one_that_ails;
 use serde_json::{Value, json};
 use site::{REPOSITORY, Site};
+use taken::{
+    a_no_to_the_second_question_puts_all_back, killed_between_two_it_is_gone_on_with,
+    killed_while_one_fails_all_go_back,
+};
 
 const JOB: &str = "job_creation";
 
 macro_rules! suite {
-    ($($name:ident),* $(,)?) => {
+    (containers: $($name:ident),*; raw: $($raw:ident),* $(,)?) => {
+        suite![each: $($name,)* $($raw,)*];
+
+        #[test]
+        fn on_an_agent_of_its_own() {
+            $(println!("not on an agent without containers: {}", stringify!($name));)*
+            let Some(agent) = site::Agent::start().map(std::sync::Arc::new) else {
+                $(println!("skipped on an agent of its own: {}: NOMAD_BIN is not set", stringify!($raw));)*
+                return;
+            };
+            $(
+                println!("{}", stringify!($raw));
+                $raw(&Site::raw(&agent));
+            )*
+        }
+    };
+    (each: $($name:ident),* $(,)?) => {
         mod sandbox {
             $(#[test]
             fn $name() {
@@ -33,7 +59,7 @@ macro_rules! suite {
         mod agent {
             $(#[test]
             fn $name() {
-                if let Some(site) = super::Site::agent() {
+                if let Some(site) = super::Site::agent(stringify!($name)) {
                     super::$name(&site);
                 }
             })*
@@ -41,7 +67,7 @@ macro_rules! suite {
     };
 }
 
-suite![
+suite![containers:
     only_the_image_changes,
     an_edit_at_the_prompt_is_not_overwritten,
     a_digest_is_for_the_job_as_it_was,
@@ -54,10 +80,15 @@ suite![
     several_jobs_at_once,
     a_stopped_job_stays_stopped,
     events_as_json,
+    a_rolling_restart_ends_at_the_one_that_ails;
+raw:
     six_services_are_patched,
     the_stock_client_is_not_overwritten,
     what_has_no_place_gets_one,
     a_forgotten_one_comes_back,
+    killed_while_one_fails_all_go_back,
+    killed_between_two_it_is_gone_on_with,
+    a_no_to_the_second_question_puts_all_back,
 ];
 
 /// A job as somebody wrote it, without what the server keeps in it.

@@ -15,11 +15,12 @@ use axum::Router;
 use axum::extract::{Request as Call, State};
 use axum::response::{IntoResponse, Response as Answer};
 use blackstart::base::Clock;
+use blackstart::base::Secrets;
 use blackstart::engine::{self, Approver, Finished, Question};
 use blackstart::event::Ending;
 use blackstart::http::{HttpError, Memory, Request, Response, Transport};
-use blackstart::journal::{Body, JournalError, MemoryStore, Record, Store};
-use patching::{BEGIN, NOMAD, Place, get, patch_into, put};
+use blackstart::journal::{Body, Journal, JournalError, MemoryStore, Record, Store};
+use patching::{BEGIN, Desk, NOMAD, Place, get, put};
 use serde_json::{Value, json};
 
 /// What happened, in order: `GET /v1/job/a`, `stores step_intended`.
@@ -107,9 +108,15 @@ async fn patched(count: usize, broken: bool) -> (Finished, Vec<String>, Vec<Body
     let log = Log::default();
     let door = Arc::new(Door { memory: memory.clone(), log: Arc::clone(&log) });
     let store = Noting { store: MemoryStore::default(), log: Arc::clone(&log), broken };
-    let images: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "2")).collect();
-    let (finished, _, journal) =
-        patch_into(&place, &clock, door, Arc::new(Yes), &images, Box::new(store)).await;
+    let mut desk = Desk::new(&place, None, &clock);
+    desk.journal = Journal::open(Box::new(store), clock.clone(), Secrets::default()).unwrap();
+    let images: Vec<String> = names.iter().map(|name| format!("{name:?} = \"2\"\n")).collect();
+    let plan = format!(
+        "plan \"patch\" {{\noperation = \"patch\"\nwave \"patch\" {{\nstep \"nomad_patch\" \"image\" {{\nimages = {{\n{}}}\n}}\n}}\n}}\n",
+        images.concat()
+    );
+    let finished = desk.run(&place, &plan, door, Arc::new(Yes)).await;
+    let journal = desk.journal.all().iter().map(|record| record.body.clone()).collect();
     let mut after = Vec::new();
     for name in &names {
         let job = get(&memory, &format!("/v1/job/{name}")).await;

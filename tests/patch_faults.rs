@@ -17,7 +17,7 @@ use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bench::{Bad, Outcome};
+use bench::{Bad, Kill, Outcome, Trouble};
 use blackstart::sim::FaultKind;
 use judge::Class;
 use patching::Place;
@@ -63,22 +63,39 @@ fn passes(fault: usize) -> bool {
     fault < TRANSIENT.len()
 }
 
-fn run(place: &Place, scenario: &Scenario, fault: Option<Bad>, seed: u64) -> Outcome {
+fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    runtime.unwrap().block_on(bench::run(place, scenario, fault, seed))
+    runtime.unwrap().block_on(bench::run(place, scenario, trouble, seed))
+}
+
+/// Does the work of each number below `all`, on both cores.
+fn each(all: usize, one: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    let work = || loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= all {
+            return;
+        }
+        one(number);
+    };
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(work);
+        }
+    });
 }
 
 /// Every request of every scenario, with every fault.
 fn to_do(place: &Place, scenarios: &[Scenario], faults: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (number, scenario) in scenarios.iter().enumerate() {
-        let usual = run(place, scenario, None, 0);
+        let usual = run(place, scenario, Trouble::default(), 0);
         let (class, why) = judge::judge(scenario, &usual);
         assert_eq!(class, scenario.usual, "{} without a fault: {why}\n{:#?}", scenario.name, usual.told);
         for request in 0..usual.requests.len() {
             for fault in 0..faults {
-                // Most is asked for in each of them: every other fault will do for their requests.
-                if number > 0 && (request + fault) % 2 == 1 {
+                // Most is asked for in each of them: every fourth fault will do for their requests.
+                if number > 0 && (request + number + fault) % 4 != 0 {
                     continue;
                 }
                 let seed = u64::try_from(number * 1_000_000 + request * 100 + fault).unwrap();
@@ -133,12 +150,13 @@ fn every_request_of_a_patch_fares_badly_once() {
     let jobs = to_do(&place, &scenarios, faults.len());
     assert!(jobs.len() >= 1000, "only {} runs", jobs.len());
 
-    let next = AtomicUsize::new(0);
     let tally: Mutex<Tally> = Mutex::default();
-    let one = |number: usize, job: &Job| {
+    each(jobs.len(), |number| {
+        let job = &jobs[number];
         let (scenario, (name, kind)) = (&scenarios[job.scenario], faults[job.fault]);
         let bad = Bad { request: job.request, kind, from_then_on: name.ends_with("from then on") };
-        let outcome = run(&place, scenario, Some(bad), job.seed);
+        let trouble = Trouble { fault: Some(bad), kills: Vec::new() };
+        let outcome = run(&place, scenario, trouble, job.seed);
         let (class, why) = judge::judge(scenario, &outcome);
         let mut tally = tally.lock().unwrap();
         *tally.by_fault.entry((job.fault, class)).or_default() += 1;
@@ -153,16 +171,6 @@ fn every_request_of_a_patch_fares_badly_once() {
                 format!("{}, {name} at {} ({at}): {class:?} {why}\n      {told}", scenario.name, job.request);
             tally.wrong.insert(number, line);
         }
-    };
-    let work = || loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        let Some(job) = jobs.get(number) else { return };
-        one(number, job);
-    };
-    std::thread::scope(|threads| {
-        for _ in 0..2 {
-            threads.spawn(work);
-        }
     });
 
     let tally = tally.into_inner().unwrap();
@@ -171,4 +179,49 @@ fn every_request_of_a_patch_fares_badly_once() {
     let well = tally.count(|fault, class| passes(fault) && class <= Class::Reverted);
     assert_eq!(tally.count(|_, class| class >= Class::HalfSaid), 0, "half-said, doubled or overwritten");
     assert!(well * 100 >= transient * 99, "{well} of {transient} transient faults ended done or reverted");
+}
+
+#[test]
+fn a_patch_that_is_killed_anywhere_is_ended_by_a_resume() {
+    let place = Place::new();
+    let scenarios = scenarios::all();
+    let mut jobs: Vec<(usize, Vec<Kill>, u64)> = Vec::new();
+    for (number, scenario) in scenarios.iter().enumerate() {
+        let requests = run(&place, scenario, Trouble::default(), 0).requests.len();
+        for request in 0..requests {
+            let after = (request + number) % 2 == 0;
+            let seed = u64::try_from(number * 1_000_000 + request * 10).unwrap();
+            let first = Kill { request, after };
+            jobs.push((number, vec![first], seed));
+            // And once more while it is gone on with.
+            let second = Kill { request: request + 1 + request * 7 % 23, after: !after };
+            if request % 4 == number % 4 {
+                jobs.push((number, vec![first, second], seed));
+            }
+        }
+    }
+    let classes: Mutex<BTreeMap<Class, usize>> = Mutex::default();
+    let wrong: Mutex<BTreeMap<usize, String>> = Mutex::default();
+    each(jobs.len(), |number| {
+        let (scenario, kills, seed) = &jobs[number];
+        let scenario = &scenarios[*scenario];
+        let outcome = run(&place, scenario, Trouble { fault: None, kills: kills.clone() }, *seed);
+        let (class, why) = judge::judge(scenario, &outcome);
+        *classes.lock().unwrap().entry(class).or_default() += 1;
+        let expected = class == scenario.usual || (outcome.journal.is_empty() && class == Class::Untouched);
+        if !expected {
+            let at: Vec<&String> =
+                kills.iter().filter_map(|kill| outcome.requests.get(kill.request)).collect();
+            let told = outcome.told.join("\n      ");
+            let line = format!("{}, killed {kills:?} ({at:?}): {class:?} {why}\n      {told}", scenario.name);
+            wrong.lock().unwrap().insert(number, line);
+        }
+    });
+    let wrong: Vec<String> = wrong.into_inner().unwrap().into_values().collect();
+    println!(
+        "{} runs, killed once or twice and gone on with: {:?}",
+        jobs.len(),
+        classes.into_inner().unwrap()
+    );
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), jobs.len(), wrong.join("\n"));
 }

@@ -1,7 +1,11 @@
 //! Projects of neither Terraform nor Nomad, through the real binary: what steps give one another, what of the
 //! shell reaches them, and job files that share an environment's var files.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that fails panics; a skipped one says so"
+)]
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -136,6 +140,31 @@ fn inputs_come_from_var_files_and_from_the_command_line() {
     let (code, text) = blackstart(dir.path(), &[], &["run", "p", "--yes", "--var-file", "gone.hcl"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("gone.hcl"), "{text}");
+}
+
+#[test]
+fn an_environment_without_its_outputs_is_not_up() {
+    if Command::new("terraform").arg("version").output().is_err() {
+        println!("skipped: terraform is not on PATH");
+        return;
+    }
+    let settings = "project = \"small\"\nenvironment \"test\" {\n  terraform {\n    dir = \"terraform\"\n  }\n  nomad {\n    address = terraform.output.nomad_address\n  }\n}\n";
+    let dir = project(&[("blackstart.hcl", settings), ("terraform/main.tf", "terraform {}\n")]);
+    let mut init = Command::new("terraform");
+    let init =
+        init.args(["-chdir=terraform", "init", "-input=false"]).current_dir(dir.path()).output().unwrap();
+    assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
+    for arguments in [
+        ["patch", "image", "api=2", "--dry-run"].as_slice(),
+        &["service", "restart", "api", "--dry-run"],
+        &["service", "scale", "api", "2", "--yes"],
+        &["drift"],
+    ] {
+        let (code, text) = blackstart(dir.path(), &[], arguments);
+        assert_eq!(code, Some(1), "{text}");
+        let why = "the environment 'test' isn't up: Terraform has no output 'nomad_address' (blackstart.hcl:";
+        assert!(text.contains(why) && text.contains("blackstart start test"), "{arguments:?}: {text}");
+    }
 }
 
 #[test]

@@ -8,6 +8,9 @@ use crate::lasting::{self, Drift, DriftError};
 pub async fn drift(opened: &Opened) -> Result<Drift, Failure> {
     let environment = opened.environment(std::collections::BTreeMap::new(), None)?;
     let client = environment.nomad().await.map_err(|error| {
+        if error.help().is_some() {
+            return Failure::from(error);
+        }
         Failure::error(format!("Nomad can't be spoken to: {}", chain(&error)))
             .help("where nothing is up, there is no drift to look at")
     })?;

@@ -2,6 +2,7 @@
 
 use crate::base::{Diagnostic, Diagnostics};
 use crate::engine::Finished;
+use crate::environment::ReachError;
 use crate::event::Ending;
 use crate::journal::{Holder, JournalError};
 
@@ -19,6 +20,12 @@ pub enum Code {
     /// Unfinished and resumable.
     Unfinished = 5,
     Locked = 6,
+}
+
+impl From<ReachError> for Failure {
+    fn from(error: ReachError) -> Self {
+        Self { help: error.help(), ..Self::error(chain(&error)) }
+    }
 }
 
 impl From<Ending> for Code {

@@ -20,6 +20,7 @@ use crate::journal::{Body, Journal};
 use crate::lasting::{self, Change, Drift, DriftError, Unsaved, ledger};
 use crate::nomad::{Client, NomadError, job_id, job_modify_index};
 use crate::plan::{Operation, Plan, StepKind};
+use crate::sim;
 
 /// How a person says that what isn't saved may be lost.
 const DISCARD: &str = "--discard-patches";
@@ -51,7 +52,7 @@ impl Opened {
             Some(client) if client.leader().await.is_ok() => Some(client),
             _ => None,
         };
-        Ok(lasting::unsaved(environment, changes, client.as_ref(), done).await)
+        Ok(lasting::unsaved(environment, changes, client.as_ref(), sim::canonical_job, done).await)
     }
 
     /// Says at the end of a run what no file has; `done` is a run that ended well.
@@ -189,7 +190,8 @@ impl Loss {
         } else {
             None
         };
-        seen.patches = lasting::unsaved(&self.environment, changes, client.as_ref(), None).await;
+        seen.patches =
+            lasting::unsaved(&self.environment, changes, client.as_ref(), sim::canonical_job, None).await;
         if let (true, Some(client)) = (self.takes_down(), &client) {
             match lasting::drift(&self.environment, client).await {
                 Ok(found) => seen.drift = lost(&found),
@@ -238,7 +240,7 @@ impl Loss {
     }
 
     fn would_undo(&self, patches: &[Unsaved]) -> String {
-        let lines: Vec<String> = patches.iter().map(Unsaved::words).collect();
+        let lines: Vec<String> = patches.iter().map(|patch| patch.words().replace('\n', "\n    ")).collect();
         let count = text::count(lines.len(), "unsaved patch");
         // From this work tree it would come back; from what others have it would not.
         let undoes = if patches.iter().all(|patch| patch.why.in_file()) {

@@ -8,7 +8,7 @@ use super::open::Opened;
 use super::plans::Chosen;
 use super::runs::hash;
 use crate::base::{Source, paths};
-use crate::hcl::Value;
+use crate::hcl::{self, Value};
 use crate::plan::{self, Plan};
 
 /// What a made plan's text is called in messages.
@@ -50,8 +50,7 @@ fn read(opened: &Opened, source: &Arc<Source>) -> Result<Chosen, Failure> {
 
 /// A text as a string of the plan language.
 pub fn quoted(text: &str) -> String {
-    let json = serde_json::Value::String(text.to_owned()).to_string();
-    json.replace("${", "$${").replace("%{", "%%{")
+    hcl::edit::text(&text.into())
 }
 
 /// Texts as a list of the plan language.

@@ -84,13 +84,17 @@ fn text_of(wanted: &Wanted) -> String {
         text.push_str(&format!("      service {} {{\n", label(&service.service)));
         for (name, value) in [("image", &service.image), ("repository", &service.repository)] {
             if let Some(value) = value {
-                text.push_str(&format!("        {name} = {}\n", quoted(&value.as_str().into())));
+                text.push_str(&format!("        {name} = {}\n", hcl::edit::text(&value.as_str().into())));
             }
         }
         if !service.set.is_empty() {
             text.push_str("        set = {\n");
             for (path, value) in &service.set {
-                text.push_str(&format!("          {} = {}\n", quoted(&path.as_str().into()), quoted(value)));
+                text.push_str(&format!(
+                    "          {} = {}\n",
+                    hcl::edit::text(&path.as_str().into()),
+                    hcl::edit::text(value)
+                ));
             }
             text.push_str("        }\n");
         }
@@ -100,14 +104,9 @@ fn text_of(wanted: &Wanted) -> String {
     text
 }
 
-/// A value as an HCL expression: JSON is one, but for what begins an interpolation.
-fn quoted(value: &serde_json::Value) -> String {
-    value.to_string().replace("${", "$${").replace("%{", "%%{")
-}
-
 /// Labels are no templates.
 fn label(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    hcl::edit::text(&text.into()).replace("$${", "${").replace("%%{", "%{")
 }
 
 /// The plan of a patch that was journaled: what it wants stands in the intent, or else it never began.

@@ -106,7 +106,7 @@ async fn reach(environment: &Arc<Environment>, waves: &[Wave]) -> Result<Client,
     };
     let client = match environment.nomad().await {
         Ok(client) => client,
-        Err(ReachError::NotKnownYet(_) | ReachError::Wrong(_)) => {
+        Err(ReachError::NotKnownYet(_) | ReachError::NotUp { .. } | ReachError::Wrong(_)) => {
             return Err(later("Nomad's address is not known: nothing is up".into()));
         }
         Err(other) => return Err(Failure::error(chain(&other))),

@@ -16,7 +16,7 @@ use super::previews;
 use crate::base::secret::MASK;
 use crate::base::{Clock, RunId};
 use crate::dialect::Values;
-use crate::engine::{self, Approval, Approver, Finished, Resume, Run};
+use crate::engine::{self, Approval, Approver, Blobs, Finished, Resume, Run};
 use crate::environment::Environment;
 use crate::event::{Ending, Event, Teller, VERSION, What};
 use crate::gate::Gatekeeper;
@@ -170,7 +170,7 @@ impl Opened {
         run.inputs.clone_from(&request.inputs);
         run.plan_hash = plan_hash;
         run.about = about;
-        run.blobs = Some(self.state_dir.join("undo"));
+        run.blobs = Arc::new(Blobs::Folder(self.state_dir.join("undo")));
         run.guards = guards;
         run.last = self.last_done(&run.plan.name)?;
         run.next = next;
@@ -340,6 +340,9 @@ async fn run_new(
 /// Runs it to its end, and says what no file has then.
 async fn whole(opened: &Opened, prepared: &Prepared, approval: Approval) -> Result<Finished, Failure> {
     let finished = engine::run(&prepared.run, approval).await;
+    if matches!(finished.ending, Ending::Done | Ending::NothingToDo) {
+        super::save::settle(opened, &prepared.environment, &prepared.run.plan).await?;
+    }
     // A refusal has named what it refuses for, and changed nothing.
     if finished.ending != Ending::Refused {
         let done = (finished.ending == Ending::Done).then_some(&prepared.run.id);
@@ -365,6 +368,8 @@ fn warn_of_unfinished(opened: &Opened, new: &Run) -> Result<(), Failure> {
 pub struct Preview {
     pub digest: String,
     pub changes: bool,
+    /// Whether it takes more than a `--yes`: the environment is protected, or another one that changes too.
+    pub protected: bool,
 }
 
 /// Shows what a run would do. Changes nothing.
@@ -401,7 +406,8 @@ async fn shown(
         prepared.run.teller.warn(format!("a run would be refused: {}", held.message));
     }
     previews::keep(&opened.state_dir, &looked.decision);
-    Ok(Preview { digest: looked.decision.digest, changes: looked.changes })
+    let protected = opened.settings.protected || looked.previews.values().any(|p| !p.protects.is_empty());
+    Ok(Preview { digest: looked.decision.digest, changes: looked.changes, protected })
 }
 
 /// The unfinished run that is meant: the named one, or the only one.
@@ -424,7 +430,11 @@ fn unfinished(opened: &Opened, named: Option<&str>) -> Result<journal::Run, Fail
         (None, []) => Err(Failure::error(format!("'{environment}' has no unfinished run"))),
         (None, several) => {
             let ids: Vec<&str> = several.iter().map(|run| run.id.0.as_str()).collect();
-            Err(Failure::error("several runs are unfinished").help(format!("name one: {}", ids.join(", "))))
+            let help = format!(
+                "name one: {}; or give all of them up: blackstart resume --abandon --all -e {environment}",
+                ids.join(", ")
+            );
+            Err(Failure::error("several runs are unfinished").help(help))
         }
     }
 }
@@ -445,12 +455,19 @@ fn refuse_overtaken(opened: &Opened, run: &journal::Run) -> Result<(), Failure> 
     Err(Failure::refused(message).help(help))
 }
 
-/// Gives an unfinished run up: it is not gone on with any more. Says which.
-pub fn abandon(opened: &Opened, named: Option<&str>) -> Result<RunId, Failure> {
+/// Gives an unfinished run up, or all of them: not gone on with any more. Says which.
+pub fn abandon(opened: &Opened, named: Option<&str>, all: bool) -> Result<Vec<RunId>, Failure> {
     opened.refuse_living_child()?;
-    let run = unfinished(opened, named)?;
-    opened.journal.append(&run.id, &journal::Body::RunAbandoned { who: opened.who.clone() }, |_| Ok(()))?;
-    Ok(run.id)
+    let runs = if all {
+        opened.journal.runs()?.iter().filter(|run| run.is_unfinished()).cloned().collect()
+    } else {
+        vec![unfinished(opened, named)?]
+    };
+    for run in &runs {
+        let body = journal::Body::RunAbandoned { who: opened.who.clone() };
+        opened.journal.append(&run.id, &body, |_| Ok(()))?;
+    }
+    Ok(runs.into_iter().map(|run| run.id).collect())
 }
 
 /// Goes on with an unfinished run: the named one, or the only one.

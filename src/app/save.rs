@@ -1,6 +1,6 @@
 //! Live changes taken into the files, or given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -8,10 +8,13 @@ use super::failure::{Code, Failure, chain};
 use super::open::Opened;
 use crate::base::secret::MASK;
 use crate::base::{RunId, text};
+use crate::dialect::Reader;
+use crate::engine::Facts;
 use crate::environment::Environment;
 use crate::jobspec::Path;
 use crate::journal::{self, Body, Run};
-use crate::lasting::{self, Drift, How, Unsaved, Why};
+use crate::lasting::{self, Drift, How, Unsaved, Why, ledger};
+use crate::plan;
 use crate::step::{Only, ServiceChange, Wanted};
 
 /// What is to be written, and what can't be.
@@ -112,7 +115,7 @@ pub async fn drift_to_save(
     shared: bool,
 ) -> Result<Saving, Failure> {
     let environment = opened.environment(BTreeMap::new(), None)?;
-    let client = environment.nomad().await.map_err(|error| Failure::error(chain(&error)))?;
+    let client = environment.nomad().await?;
     let mut saving = Saving::default();
     let mut by_job = BTreeMap::new();
     for job in &found.jobs {
@@ -141,6 +144,50 @@ pub async fn drop_patches(opened: &Opened, services: &[String]) -> Result<Vec<St
     if patches.is_empty() {
         return Ok(Vec::new());
     }
+    let mut dropped = Vec::new();
+    let mut keys = Vec::new();
+    for patch in patches {
+        let stays = if patch.why.in_file() { "; it stays in the file" } else { "" };
+        dropped.push(format!("{}{stays}", patch.words()));
+        keys.push((patch.change.job, patch.change.path));
+    }
+    forget(opened, "patch-drop", keys, "patch drop")?;
+    Ok(dropped)
+}
+
+/// Where a plan found the jobs to be as their files say, without registering them: what was patched in them
+/// and is saved is of the past, as it is where they are registered from there.
+pub(super) async fn settle(
+    opened: &Opened,
+    environment: &Environment,
+    plan: &plan::Plan,
+) -> Result<(), Failure> {
+    let mut changes = ledger(&opened.journal.all());
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let scope = environment.scope();
+    let steps = plan.steps().filter(|(_, step)| step.kind == plan::StepKind::NomadJob);
+    let files = steps.filter_map(|(_, step)| Reader::new(&scope).strings(&step.body, "files"));
+    let jobs = files.filter_map(|files| lasting::read_jobs(environment, &files).ok()).flatten();
+    let jobs: BTreeSet<String> = jobs.map(|job| job.id().to_owned()).collect();
+    changes.retain(|change| jobs.contains(&change.job));
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let open: BTreeSet<(String, String)> = opened
+        .unsaved(environment)
+        .await?
+        .into_iter()
+        .map(|patch| (patch.change.job, patch.change.path))
+        .collect();
+    let keys = changes.into_iter().map(|change| (change.job, change.path));
+    let keys: Vec<(String, String)> = keys.filter(|key| !open.contains(key)).collect();
+    if keys.is_empty() { Ok(()) } else { forget(opened, "patch-saved", keys, "its file has it") }
+}
+
+/// Journals, as a run of its own, that changes aren't asked about any more.
+fn forget(opened: &Opened, plan: &str, keys: Vec<(String, String)>, how: &str) -> Result<(), Failure> {
     let run = RunId::new(opened.clock.now());
     let mut state: Option<Run> = None;
     let mut append = |body: &Body| -> Result<(), Failure> {
@@ -158,7 +205,7 @@ pub async fn drop_patches(opened: &Opened, services: &[String]) -> Result<Vec<St
     append(&Body::RunStarted {
         format: journal::FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        plan: "patch-drop".into(),
+        plan: plan.to_owned(),
         operation: Some("patch".into()),
         plan_hash: String::new(),
         inputs: BTreeMap::new(),
@@ -166,15 +213,10 @@ pub async fn drop_patches(opened: &Opened, services: &[String]) -> Result<Vec<St
         who: opened.who.clone(),
         root: opened.root.display().to_string(),
     })?;
-    let mut dropped = Vec::new();
-    for patch in patches {
-        let stays = if patch.why.in_file() { "; it stays in the file" } else { "" };
-        dropped.push(format!("{}{stays}", patch.words()));
-        let (job, path) = (patch.change.job, patch.change.path);
-        append(&Body::PatchDropped { job, path, who: opened.who.clone(), how: "patch drop".into() })?;
+    for (job, path) in keys {
+        append(&Body::PatchDropped { job, path, who: opened.who.clone(), how: how.to_owned() })?;
     }
-    append(&Body::RunDone { changed: false })?;
-    Ok(dropped)
+    append(&Body::RunDone { changed: false })
 }
 
 impl Saving {

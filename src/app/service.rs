@@ -51,7 +51,7 @@ pub async fn service_plan(
     timeout: Option<Duration>,
 ) -> Result<Chosen, Failure> {
     let environment = opened.environment(BTreeMap::new(), None)?;
-    let client = environment.nomad().await.map_err(|error| Failure::error(chain(&error)))?;
+    let client = environment.nomad().await?;
     let known = known(&client).await?;
     let mut steps = String::new();
     let timeout = timeout.map(|timeout| ("timeout", seconds(timeout)));

@@ -65,7 +65,7 @@ async fn jobs(environment: &crate::environment::Environment) -> Result<Vec<JobRo
     let client = match environment.nomad().await {
         Ok(client) => client,
         Err(ReachError::NotKnownYet(_)) => return Err("its address is not known: nothing is up".into()),
-        Err(ReachError::Wrong(_)) => {
+        Err(ReachError::NotUp { .. } | ReachError::Wrong(_)) => {
             return Err("its address is not known: Terraform has no such output now".into());
         }
         Err(other) => return Err(chain(&other)),

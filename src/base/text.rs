@@ -49,6 +49,23 @@ pub fn duration(length: Duration) -> String {
     out
 }
 
+/// A length of time in nanoseconds, exactly, in the largest unit that it is a whole number of: `30s`, `5m`.
+pub fn nanoseconds(nanoseconds: i64) -> String {
+    const UNITS: [(i64, &str); 6] = [
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+        (1, "ns"),
+    ];
+    if nanoseconds == 0 {
+        return "0s".to_owned();
+    }
+    let unit = UNITS.iter().find(|(size, _)| nanoseconds % size == 0);
+    unit.map_or_else(|| format!("{nanoseconds}ns"), |(size, name)| format!("{}{name}", nanoseconds / size))
+}
+
 /// Reads a duration as people and Go write it: `3d`, `1h30m`, `250ms`, `1.5h`. Days and weeks included.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();

@@ -73,27 +73,26 @@ fn answer(question: &Question, who: &str) -> Answer {
     let no = || Answer::No { who: who.to_owned() };
     forget_typed_ahead();
     match question {
-        Question::Approve { digest, environment, protected, what } => {
+        Question::Approve { digest, environment, protected, also, what } => {
             let what = text::harmless(what);
-            if *protected {
-                told(&format!("{what}, decision {digest}: to approve, type the environment's name."));
-                for left in (0..TRIES).rev() {
-                    // A short prompt: a wrapped one would be drawn again at each key.
-                    let asked = Input::<String>::new().with_prompt("environment").allow_empty(true);
-                    let Ok(typed) = asked.interact_text() else {
-                        return no();
-                    };
-                    if typed.trim() == environment {
-                        return yes();
-                    }
-                    let typed = text::one_line(&typed);
-                    let more = if left > 0 { "; try again, or press Ctrl-C" } else { "" };
-                    told(&format!("'{typed}' is not the name of this environment{more}"));
-                }
-                return no();
+            let own = protected.then_some(environment);
+            let names: Vec<&String> = own.into_iter().chain(also).collect();
+            if names.is_empty() {
+                told(&format!("{what}, decision {digest}"));
+                return confirmed("Approve?", yes, no);
             }
-            told(&format!("{what}, decision {digest}"));
-            confirmed("Approve?", yes, no)
+            for name in names {
+                let whose = if own == Some(name) {
+                    "type the environment's name.".to_owned()
+                } else {
+                    format!("it changes files of '{name}', which is protected: type that environment's name.")
+                };
+                told(&format!("{what}, decision {digest}: to approve, {whose}"));
+                if !typed(name) {
+                    return no();
+                }
+            }
+            yes()
         }
         Question::Manual { step, text } => {
             told(&format!("{step}:\n{}", text::harmless(text.trim())));
@@ -118,6 +117,22 @@ fn answer(question: &Question, who: &str) -> Answer {
             }
         }
     }
+}
+
+/// Whether the name is typed, in a few tries.
+fn typed(name: &str) -> bool {
+    for left in (0..TRIES).rev() {
+        // A short prompt: a wrapped one would be drawn again at each key.
+        let asked = Input::<String>::new().with_prompt("environment").allow_empty(true);
+        let Ok(typed) = asked.interact_text() else { return false };
+        if typed.trim() == name {
+            return true;
+        }
+        let typed = text::one_line(&typed);
+        let more = if left > 0 { "; try again, or press Ctrl-C" } else { "" };
+        told(&format!("'{typed}' is not the name of this environment{more}"));
+    }
+    false
 }
 
 /// A line between two prompts: the reporter waits until they are over.

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 /// What is asked. Everything it is about has been shown already.
 #[derive(Clone, Debug)]
 pub enum Question {
-    /// The decision with this digest.
-    Approve { digest: String, environment: String, protected: bool, what: String },
+    /// The decision with this digest; `also` are other protected environments, whose files it changes.
+    Approve { digest: String, environment: String, protected: bool, also: Vec<String>, what: String },
     /// An instruction to carry out by hand: was it done?
     Manual { step: String, text: String },
     /// A gate is past its deadline: wait on, go on without it, or stop?

@@ -37,6 +37,29 @@ pub fn what_changed(old: &Value, new: &Value) -> Vec<String> {
     found
 }
 
+/// Every place where two documents differ: the keys that lead to it, and what stands there in each.
+pub(super) fn leaves<'d>(
+    old: &'d Value,
+    new: &'d Value,
+) -> Vec<(Vec<String>, Option<&'d Value>, Option<&'d Value>)> {
+    let (Value::Object(a), Value::Object(b)) = (old, new) else {
+        return if old == new { Vec::new() } else { vec![(Vec::new(), Some(old), Some(new))] };
+    };
+    let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let mut found = Vec::new();
+    for key in keys {
+        let below = match (a.get(key), b.get(key)) {
+            (Some(old), Some(new)) => leaves(old, new),
+            (old, new) => vec![(Vec::new(), old, new)],
+        };
+        found.extend(below.into_iter().map(|(mut path, old, new)| {
+            path.insert(0, key.clone());
+            (path, old, new)
+        }));
+    }
+    found
+}
+
 fn compare(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match (old, new) {

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::approval::{Answer, Question};
 use super::run::Run;
+use super::steps;
 use super::traits::Preview;
 use super::wave::{self, Stop};
 use crate::event::What;
@@ -36,6 +37,30 @@ pub(super) async fn append(
     let (reply, done) = oneshot::channel();
     dispatcher.send(Request::Append { body, reply }).map_err(|_| gone())?;
     done.await.unwrap_or_else(|_| Err(gone()))
+}
+
+/// The run isn't gone on with: has each step put back what it has changed, where it is to. What there is to be
+/// said of that.
+pub(super) async fn withdraw(run: &Run) -> Result<Option<String>, Stop> {
+    let (requests, mut inbox) = mpsc::unbounded_channel::<Request>();
+    let all = async {
+        let mut said = Vec::new();
+        for (wave, spec) in run.plan.steps() {
+            said.extend(steps::withdraw(run, wave, spec, None, &requests, run.clock.now()).await?);
+        }
+        Ok((!said.is_empty()).then(|| said.join("\n")))
+    };
+    tokio::pin!(all);
+    loop {
+        tokio::select! {
+            biased;
+            Some(request) = inbox.recv() => match request {
+                Request::Append { body, reply } => drop(reply.send(run.append(&body))),
+                Request::Ask { reply, .. } => drop(reply.send(Answer::Nobody)),
+            },
+            said = &mut all => return said,
+        }
+    }
 }
 
 /// Runs the waves, each once those before it are done, until all are or one stops.

@@ -7,8 +7,10 @@
 //! terminal: those come in through traits.
 
 mod approval;
+mod blobs;
 mod decision;
 mod dispatch;
+mod explain;
 mod gates;
 mod latch;
 mod look;
@@ -18,6 +20,7 @@ mod traits;
 mod wave;
 
 pub use approval::{Answer, Approver, Question};
+pub use blobs::Blobs;
 pub use decision::{Decision, digest_of, what_changed};
 pub use latch::Latch;
 pub use look::Looked;

@@ -1,23 +1,24 @@
 //! A run from its first look to its end.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hmac::{Hmac, Mac};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use tokio::sync::{mpsc, watch};
 
 use super::approval::{Answer, Approver, Question};
-use super::decision::{Decision, what_changed};
+use super::blobs::Blobs;
+use super::decision::Decision;
 use super::dispatch::{self, Request};
+use super::explain::decision_changes;
 use super::latch::Latch;
 use super::look::{Looked, look_at};
 use super::steps;
 use super::traits::{Breach, Context, Facts, Samples, Step, StepError};
 use super::wave::Stop;
-use crate::base::{Clock, Diagnostics, RunId, Secrets, paths};
+use crate::base::{Clock, Diagnostics, RunId, Secrets};
 use crate::event::{Ending, Teller, What};
 use crate::journal::{self, Body, Downtime, Journal, JournalError, StepStatus};
 use crate::plan::Plan;
@@ -61,8 +62,8 @@ pub struct Run {
     pub approver: Arc<dyn Approver>,
     /// How often Ctrl-C was pressed.
     pub interrupts: watch::Receiver<u32>,
-    /// Where undo material is kept; none in a rehearsal.
-    pub blobs: Option<PathBuf>,
+    /// Where undo material is kept.
+    pub blobs: Arc<Blobs>,
     /// A guard that a person set in place of the plan's, by step.
     pub guards: BTreeMap<String, Value>,
     /// By step: the preconditions of the last run of this plan that went well.
@@ -128,7 +129,7 @@ impl Run {
             teller,
             approver,
             interrupts,
-            blobs: None,
+            blobs: Arc::default(),
             guards: BTreeMap::new(),
             last: BTreeMap::new(),
             resume,
@@ -244,18 +245,9 @@ impl Run {
             last: self.last.get(step).cloned(),
             guard: self.guards.get(step).cloned().or(journaled),
             interrupts: self.interrupts.clone(),
+            blobs: Arc::clone(&self.blobs),
             dispatcher,
         }
-    }
-
-    /// Keeps undo material beside the journal and names it.
-    pub(super) fn keep(&self, bytes: &[u8]) -> std::io::Result<String> {
-        let name: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-        if let Some(dir) = &self.blobs {
-            paths::private_dir(dir)?;
-            paths::write_private(&dir.join(&name), bytes)?;
-        }
-        Ok(name)
     }
 
     /// A step's decision as it may be kept: secrets masked, and where there were any, a keyed hash of
@@ -429,7 +421,7 @@ async fn whole(run: &Run, approval: Approval) -> Result<Finished, Finished> {
         return refused(run, resumed, Finished::held(run, breach));
     }
     if to_approve {
-        approve(run, &looked.decision, approval).await?;
+        approve(run, &looked, approval).await?;
     } else {
         start(run).map_err(failed)?;
     }
@@ -459,7 +451,12 @@ fn refused(run: &Run, resumed: bool, finished: Finished) -> Result<Finished, Fin
         return Err(finished);
     }
     let reason = finished.summary.clone();
-    run.append(&Body::RunFailed { reason }).map_err(|error| Finished::journal(run, &error))?;
+    // Nothing was tried, and a patch that failed would be over.
+    let last = match run.plan.operation {
+        Some(crate::plan::Operation::Patch) => Body::RunPaused { reason },
+        _ => Body::RunFailed { reason },
+    };
+    run.append(&last).map_err(|error| Finished::journal(run, &error))?;
     Err(Finished { next: Some(run.next.clone()), ..finished })
 }
 
@@ -491,15 +488,31 @@ fn left(run: &Run) -> String {
 }
 
 /// Gets the yes, and journals the run's start with it.
-async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(), Finished> {
+async fn approve(run: &Run, looked: &Looked, approval: Approval) -> Result<(), Finished> {
     let resumed = matches!(run.resume, Resume::Of(_));
-    let digest = decision.digest.clone();
+    let Decision { document, digest } = looked.decision.clone();
+    let mut also: Vec<String> = looked.previews.values().flat_map(|p| p.protects.clone()).collect();
+    also.sort();
+    also.dedup();
     let failed = |error: JournalError| Finished::journal(run, &error);
     let denied = |summary: String, help: Option<String>| {
         let next = resumed.then(|| run.next.clone());
         Finished { help, next, ..Finished::nothing_done(run, Ending::Denied, summary) }
     };
     let answer = match approval {
+        Approval::Yes if !also.is_empty() => {
+            if resumed {
+                run.append(&Body::RunPaused { reason: "--yes is not enough".into() }).map_err(failed)?;
+            }
+            let summary = format!(
+                "--yes is not enough: this changes files of {}, which {} protected; {}",
+                crate::base::text::list(&also),
+                if also.len() == 1 { "is" } else { "are" },
+                left(run)
+            );
+            let help = format!("give --approve {digest} in its place, or run it in a terminal without it");
+            return Err(denied(summary, Some(help)));
+        }
         Approval::Yes => Answer::Yes { who: run.who.clone(), how: "--yes".into() },
         Approval::Digest { given, .. } if given == digest => {
             Answer::Yes { who: run.who.clone(), how: "--approve".into() }
@@ -508,7 +521,7 @@ async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(
             if resumed {
                 run.append(&Body::RunPaused { reason: "the approval is stale".into() }).map_err(failed)?;
             }
-            let changed = match old.map(|old| what_changed(&old, &decision.document)) {
+            let changed = match old.map(|old| decision_changes(&old, &document)) {
                 Some(list) if !list.is_empty() => format!("since then: {}", list.join("; ")),
                 _ => "what it was the digest of is not known here".to_owned(),
             };
@@ -521,6 +534,7 @@ async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(
                 digest: digest.clone(),
                 environment: run.environment.clone(),
                 protected: run.protected,
+                also,
                 what: format!("run {}", run.plan.name),
             };
             run.approver.ask(&question).await
@@ -536,13 +550,15 @@ async fn approve(run: &Run, decision: &Decision, approval: Approval) -> Result<(
         Answer::No { who } => {
             start(run).map_err(failed)?;
             run.append(&Body::Denied { digest, who: who.clone() }).map_err(failed)?;
-            let last = if resumed {
-                Body::RunPaused { reason: "not approved".into() }
+            let (said, last) = if resumed {
+                let said = dispatch::withdraw(run).await.map_err(|stop| end(run, Err(stop)))?;
+                (said, Body::RunPaused { reason: "not approved".into() })
             } else {
-                Body::RunAbandoned { who }
+                (None, Body::RunAbandoned { who })
             };
             run.append(&last).map_err(failed)?;
-            Err(denied(format!("not approved; {}", left(run)), None))
+            let left = said.unwrap_or_else(|| left(run));
+            Err(denied(format!("not approved; {left}"), None))
         }
         Answer::Wait | Answer::Nobody => {
             if resumed {
@@ -573,7 +589,10 @@ fn end(run: &Run, result: Result<(), Stop>) -> Finished {
     };
     let reason = finished.summary.clone();
     let finished = match finished.ending {
-        Ending::Failed if run.plan.operation == Some(crate::plan::Operation::Patch) => {
+        Ending::Failed
+            if run.plan.operation == Some(crate::plan::Operation::Patch)
+                && run.state().unknown_steps().is_empty() =>
+        {
             Finished { next: None, ..finished }
         }
         _ => finished,

@@ -21,12 +21,30 @@ pub(super) async fn run_step(
     requests: &mpsc::UnboundedSender<Request>,
 ) -> Result<(), Stop> {
     let began = run.clock.now();
+    // What the last attempt left, where there is to be another.
+    let mut left: Option<StepError> = None;
     loop {
-        let Err(error) = attempt(run, wave, spec, shelf, requests, began).await? else { return Ok(()) };
-        if !error.again || run.halted() {
+        let cx = run.context(&spec.name, Some(requests.clone()));
+        let ended = match ready(run, wave, spec, shelf, &cx).await {
+            Ok(preview) => carry_out(run, wave, spec, &cx, preview, requests, began).await?,
+            Err(refusal) => {
+                let words = withdraw(run, wave, spec, left.as_ref(), requests, began).await?;
+                match refusal {
+                    Refusal::Stop(stop) => return Err(stop.and(words)),
+                    Refusal::Error(error) => return Err(told(run, spec, began, error).and(words)),
+                }
+            }
+        };
+        let Err(error) = ended else { return Ok(()) };
+        if !error.again {
             return Err(told(run, spec, began, error));
         }
+        if run.halted() {
+            let words = withdraw(run, wave, spec, None, requests, began).await?;
+            return Err(told(run, spec, began, error).and(words));
+        }
         run.teller.warn(format!("{}: {}", spec.name, chain(&error)));
+        left = Some(error);
     }
 }
 
@@ -34,8 +52,10 @@ pub(super) async fn run_step(
 fn told(run: &Run, spec: &StepSpec, began: Timestamp, error: StepError) -> Stop {
     let text = chain(&error);
     let seconds = run.clock.now().duration_since(began).as_secs_f64();
-    run.teller.tell(What::StepFailed { step: spec.name.clone(), error: text.clone(), seconds });
-    if error.interrupted || *run.interrupts.borrow() >= 2 {
+    let pressed = *run.interrupts.borrow();
+    let interrupted = error.interrupted || (error.again && pressed > 0);
+    run.teller.tell(What::StepFailed { step: spec.name.clone(), error: text.clone(), seconds, interrupted });
+    if interrupted || pressed >= 2 {
         return Stop::Interrupted;
     }
     if error.denied {
@@ -45,22 +65,47 @@ fn told(run: &Run, spec: &StepSpec, began: Timestamp, error: StepError) -> Stop 
     Stop::Failed { what: spec.name.clone(), error: text, help, diagnostics }
 }
 
-/// One attempt: the outer error ends the wave as it is, the inner one is the step's own, journaled.
-async fn attempt(
+/// There won't be another attempt: has the step put back what earlier ones of it changed, where it is to.
+/// What is to be said of that, or else of what they left.
+pub(super) async fn withdraw(
     run: &Run,
     wave: &Wave,
     spec: &StepSpec,
-    shelf: &Shelf,
+    left: Option<&StepError>,
+    requests: &mpsc::UnboundedSender<Request>,
+    began: Timestamp,
+) -> Result<Option<String>, Stop> {
+    let left = left.filter(|error| error.touched != Touched::Nothing).map(chain);
+    // Ctrl-C ends nothing: the run can be gone on with.
+    if !matches!(run.status_of(&spec.name), StepStatus::Failed(_)) || *run.interrupts.borrow() > 0 {
+        return Ok(left);
+    }
+    let cx = run.context(&spec.name, Some(requests.clone()));
+    match run.step(&spec.name).withdrawal(&cx).await {
+        Ok(None) => Ok(left),
+        Ok(Some(preview)) => {
+            let ended = carry_out(run, wave, spec, &cx, preview, requests, began).await?;
+            Ok(ended.err().map(|error| chain(&error)).or(left))
+        }
+        Err(error) => {
+            let why = format!("it is NOT put back: {}", chain(&error));
+            Ok(Some(left.map_or_else(|| why.clone(), |left| format!("{left}\n{why}"))))
+        }
+    }
+}
+
+/// Journals the intent, acts, journals the outcome: the outer error ends the wave as it is, the inner one is the
+/// step's own, journaled.
+async fn carry_out(
+    run: &Run,
+    wave: &Wave,
+    spec: &StepSpec,
+    cx: &Context,
+    preview: Preview,
     requests: &mpsc::UnboundedSender<Request>,
     began: Timestamp,
 ) -> Result<Result<(), StepError>, Stop> {
-    let cx = run.context(&spec.name, Some(requests.clone()));
     let took = || run.clock.now().duration_since(began).as_secs_f64();
-    let preview = match ready(run, wave, spec, shelf, &cx).await {
-        Ok(preview) => preview,
-        Err(Refusal::Stop(stop)) => return Err(stop),
-        Err(Refusal::Error(error)) => return Ok(Err(error)),
-    };
     let changes = preview.changes;
     let (step, attempt) = (spec.name.clone(), cx.attempt);
     if changes {
@@ -75,13 +120,13 @@ async fn attempt(
         who: run.who.clone(),
         precondition: preview.precondition.clone(),
         undo: match &preview.undo {
-            Some(bytes) => Some(run.keep(bytes).map_err(|e| Stop::Journal(e.to_string()))?),
+            Some(bytes) => Some(run.blobs.keep(bytes).map_err(|e| Stop::Journal(e.to_string()))?),
             None => None,
         },
     };
     append(requests, intent).await?;
     let result = if changes {
-        run.step(&step).execute(&cx, preview).await
+        run.step(&step).execute(cx, preview).await
     } else {
         Ok(super::Outcome { summary: preview.summary, ..Default::default() })
     };
@@ -143,7 +188,7 @@ async fn ready(
     }
     show(run, wave, spec, &preview);
     if let Some(approved) = shelf.decision(&spec.name) {
-        for change in super::decision::what_changed(approved, &preview.decision) {
+        for change in super::explain::step_changes(approved, &preview.decision) {
             run.teller.warn(format!("{}: since the approval: {change}", spec.name));
         }
     }
@@ -152,6 +197,7 @@ async fn ready(
         digest: digest.clone(),
         environment: run.environment.clone(),
         protected: run.protected,
+        also: preview.protects.clone(),
         what: format!("{}: {}, which is not what was approved at the start", spec.name, preview.summary),
     };
     match cx.ask(question).await {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::blobs::Blobs;
 use super::dispatch::Request;
 use crate::base::{Clock, Diagnostics, RunId};
 use crate::dialect::Values;
@@ -40,6 +41,8 @@ pub struct Preview {
     pub bound: Option<Value>,
     /// What a guard refuses.
     pub breach: Option<Breach>,
+    /// Other environments that are protected, and change with it: approved as their own changes are.
+    pub protects: Vec<String>,
     /// What was seen, and what is meant: kept in the intent, for reconciling and for guards that count
     /// a whole run.
     pub precondition: Value,
@@ -63,6 +66,7 @@ impl Preview {
             later: None,
             bound: None,
             breach: None,
+            protects: Vec::new(),
             precondition: Value::Null,
             undo: None,
             material: None,
@@ -176,6 +180,11 @@ pub trait Step: Send + Sync {
     async fn execute(&self, cx: &Context, preview: Preview) -> Result<Outcome, StepError>;
     /// After a crash between intent and outcome: looks whether it happened. Changes nothing.
     async fn reconcile(&self, cx: &Context, intent: &Intent) -> Result<Reconciled, StepError>;
+    /// Earlier attempts of this run changed something, and there won't be another: what it takes to put that
+    /// back, where the step is to. `execute` of it ends with an error that says what became of it.
+    async fn withdrawal(&self, _cx: &Context) -> Result<Option<Preview>, StepError> {
+        Ok(None)
+    }
 }
 
 /// Takes samples and judges them.
@@ -224,6 +233,7 @@ pub struct Context {
     pub guard: Option<Value>,
     /// 0 until the first Ctrl-C, then the number of them.
     pub interrupts: watch::Receiver<u32>,
+    pub(super) blobs: Arc<Blobs>,
     pub(super) dispatcher: Option<mpsc::UnboundedSender<Request>>,
 }
 
@@ -256,6 +266,11 @@ impl Context {
             return super::Answer::Nobody;
         }
         answer.await.unwrap_or(super::Answer::Nobody)
+    }
+
+    /// What an intent can be undone with; none where it kept nothing, or it is gone.
+    pub fn undo_of(&self, intent: &Intent) -> Option<Vec<u8>> {
+        self.blobs.find(intent.undo.as_ref()?)
     }
 
     /// Returns once Ctrl-C was pressed that often.

@@ -52,6 +52,21 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// The same, with something more to say.
+    pub(super) fn and(mut self, words: Option<String>) -> Self {
+        if let (
+            Self::Failed { error: text, .. }
+            | Self::Refused { error: text, .. }
+            | Self::Denied { what: text },
+            Some(words),
+        ) = (&mut self, words)
+        {
+            text.push('\n');
+            text.push_str(&words);
+        }
+        self
+    }
+
     /// Of two reasons the one that a person has to know first.
     pub(super) fn worse(self, other: Self) -> Self {
         let rank = |stop: &Self| match stop {

@@ -19,6 +19,8 @@ pub enum ReachError {
     NotKnownYet(String),
     #[error("the environment '{environment}' has no {what}; {help}")]
     NotConfigured { environment: String, what: String, help: String },
+    #[error("the environment '{environment}' isn't up: Terraform has no output '{output}' ({place})")]
+    NotUp { environment: String, output: String, place: String },
     #[error("{0}")]
     Wrong(Diagnostic),
     #[error("Terraform's outputs can't be read")]
@@ -27,6 +29,16 @@ pub enum ReachError {
     Database(#[from] DbError),
     #[error("the token file {path}: {reason}")]
     TokenFile { path: String, reason: String },
+}
+
+impl ReachError {
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::NotUp { environment, .. } => Some(format!("bring it up: blackstart start {environment}")),
+            _ => None,
+        }
+    }
 }
 
 impl Environment {
@@ -46,6 +58,10 @@ impl Environment {
         if expr.references().iter().any(|reference| reference.root.text == "terraform") {
             self.read_outputs().await?;
         }
+        if let Some(output) = self.missing_output(expr) {
+            let (environment, place) = (self.name().to_owned(), expr.span.to_string());
+            return Err(ReachError::NotUp { environment, output, place });
+        }
         let value = expr.eval(&self.settings_scope()).map_err(ReachError::Wrong)?;
         if !value.is_wholly_known() {
             return Err(ReachError::NotKnownYet(what.to_owned()));
@@ -54,6 +70,18 @@ impl Environment {
             let message = format!("{what} must be a string, not {}", value.type_name());
             ReachError::Wrong(Diagnostic::error(message).at(&expr.span))
         })
+    }
+
+    /// An output that is named and that Terraform's state doesn't have.
+    fn missing_output(&self, expr: &Expr) -> Option<String> {
+        let live = self.read();
+        let Outputs::Known(outputs) = &live.outputs else { return None };
+        let named = expr.references().into_iter().filter(|reference| reference.root.text == "terraform");
+        let mut named = named.filter_map(|reference| match reference.path.as_slice() {
+            [kind, output, ..] if kind.text == "output" => Some(output.text.clone()),
+            _ => None,
+        });
+        named.find(|output| outputs.get(output).is_none_or(serde_json::Value::is_null))
     }
 
     /// Nomad's address: `--nomad-address`, the block's, or NOMAD_ADDR where `inherit` names it.

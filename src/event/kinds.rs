@@ -166,6 +166,9 @@ pub enum What {
         step: String,
         error: String,
         seconds: f64,
+        /// It was stopped by Ctrl-C, and nothing of it failed.
+        #[serde(default)]
+        interrupted: bool,
     },
     GateStarted {
         wave: String,

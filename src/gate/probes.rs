@@ -191,7 +191,7 @@ async fn nomad(environment: &Environment, body: &Body, scope: &Values) -> Result
     };
     let client = match environment.nomad().await {
         Ok(client) => client,
-        Err(ReachError::NotKnownYet(_)) => return gone(),
+        Err(ReachError::NotKnownYet(_) | ReachError::NotUp { .. }) => return gone(),
         Err(ReachError::Wrong(problem)) if problem.message.contains("nomad_address") => return gone(),
         Err(other) => return Err(other.into()),
     };

@@ -2,17 +2,21 @@
 //! and everything else, which stays as it is written for Nomad's agents.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::base::{Diagnostic, Span};
 use crate::hcl::trace::{Frame, Key, Lead, Origins, Place};
-use crate::hcl::{Expr, Functions, MAX_WORK, Root, Scope, Value};
+use crate::hcl::{Expr, Functions, MAX_WORK, Root, Scope, Type, Value};
 use crate::jobspec::trail::{Given, Trail};
 
 /// The whole file's names.
 pub struct Names {
     pub variables: Value,
     pub locals: Value,
+    /// The types that variables were declared with, and those of locals where they say more than the values.
+    pub variable_types: BTreeMap<String, Type>,
+    pub local_types: BTreeMap<String, Type>,
     pub functions: Functions,
     /// Work done so far in the whole file.
     pub work: Cell<u64>,
@@ -83,6 +87,21 @@ impl Scope for Context<'_> {
         match name {
             "var" => Some(&self.names.variables),
             "local" => Some(&self.names.locals),
+            _ => None,
+        }
+    }
+
+    fn declared(&self, root: &str, name: &str) -> Option<&Type> {
+        let mut iteration = self.iteration.as_ref();
+        while let Some(here) = iteration {
+            if here.name == root {
+                return None;
+            }
+            iteration = here.outer.as_ref();
+        }
+        match root {
+            "var" => self.names.variable_types.get(name),
+            "local" => self.names.local_types.get(name),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! `dynamic "kind" { for_each = … content { … } }`: one block for each element.
 
 use crate::base::{Diagnostic, Diagnostics, text};
+use crate::hcl::edit::{is_json, is_name};
 use crate::hcl::{Block, Expr, ExprKind, Ident, Type, Value, convert};
 use crate::jobspec::context::Context;
 use crate::jobspec::schema::Struct;
@@ -81,6 +82,12 @@ fn iterator_name(dynamic: &Block, kind: &Ident, errors: &mut Diagnostics) -> Str
     let Some(attribute) = dynamic.body.attribute("iterator") else { return kind.text.clone() };
     match &attribute.expr.kind {
         ExprKind::Traversal { root, steps } if steps.is_empty() => root.text.clone(),
+        // In JSON there is no other way to write a name.
+        _ if is_json(&attribute.expr.span.source)
+            && attribute.expr.as_plain_string().is_some_and(|name| is_name(&name)) =>
+        {
+            attribute.expr.as_plain_string().unwrap_or_default()
+        }
         _ => {
             errors
                 .push(Diagnostic::error("an iterator is one name, without quotes").at(&attribute.expr.span));

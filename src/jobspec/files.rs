@@ -145,22 +145,21 @@ fn bcrypt(args: &[Value]) -> Result<Value, String> {
 /// The functions of a job file whose paths begin at `dir` and can't leave `root`.
 pub fn functions(root: &Path, dir: &Path, home: Option<&str>) -> Functions {
     let mut functions = pure();
-    let place = Place { root: root.to_owned(), dir: root.join(dir) };
+    let home = home.map(str::to_owned);
+    let place = Place { root: root.to_owned(), dir: root.join(dir), home: home.clone() };
     let base = place.clone();
-    functions.add("file", move |args| {
-        read(&base, args).and_then(|bytes| {
-            String::from_utf8(bytes)
-                .map(Value::from)
-                .map_err(|_| "the file is not UTF-8 text; use filebase64".to_owned())
-        })
+    add(&mut functions, "file", move |[given]| {
+        String::from_utf8(read(&base, given)?)
+            .map(Value::from)
+            .map_err(|_| "the file is not UTF-8 text; use filebase64".to_owned())
     });
     let base = place.clone();
-    functions.add("filebase64", move |args| {
-        read(&base, args).map(|bytes| Value::from(crate::hcl::base64(&bytes)))
+    add(&mut functions, "filebase64", move |[given]| {
+        Ok(Value::from(crate::hcl::base64(&read(&base, given)?)))
     });
     let base = place.clone();
-    functions.add("fileexists", move |args| {
-        let path = path(&base, text(args, 0)?)?;
+    add(&mut functions, "fileexists", move |[given]| {
+        let path = path(&base, &expanded(given, base.home.as_deref())?)?;
         match std::fs::metadata(&path) {
             Ok(data) if data.is_file() => Ok(Value::from(true)),
             Ok(_) => Err(format!("{} is not a file", path.display())),
@@ -168,38 +167,54 @@ pub fn functions(root: &Path, dir: &Path, home: Option<&str>) -> Functions {
         }
     });
     let base = place.clone();
-    functions.add("fileset", move |args| fileset(&base, text(args, 0)?, text(args, 1)?));
-    let base = place.clone();
-    functions.add("abspath", move |args| {
-        let path = std::path::absolute(base.dir.join(text(args, 0)?)).map_err(|error| error.to_string())?;
+    add(&mut functions, "fileset", move |[dir, pattern]| fileset(&base, dir, pattern));
+    let base = place;
+    add(&mut functions, "abspath", move |[given]| {
+        let path = std::path::absolute(base.dir.join(given)).map_err(|error| error.to_string())?;
         Ok(Value::from(clean(&path.to_string_lossy())))
     });
-    functions.add("basename", |args| {
-        let path = clean(text(args, 0)?);
+    add(&mut functions, "basename", |[given]| {
+        let path = clean(given);
         Ok(Value::from(if path == "/" { "/" } else { path.rsplit('/').next().unwrap_or_default() }))
     });
-    functions.add("dirname", |args| {
-        let given = text(args, 0)?;
+    add(&mut functions, "dirname", |[given]| {
         let dir = given.rfind('/').map_or("", |at| &given[..=at]);
         Ok(Value::from(clean(dir)))
     });
-    let home = home.map(str::to_owned);
-    functions.add("pathexpand", move |args| {
-        let path = text(args, 0)?;
-        match path.strip_prefix('~') {
-            None => Ok(Value::from(path)),
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => match &home {
-                Some(home) => Ok(Value::from(clean(&format!("{home}{rest}")))),
-                None => Err("the home directory is not known".to_owned()),
-            },
-            Some(_) => Err("the home of another user can't be looked up".to_owned()),
-        }
-    });
+    add(&mut functions, "pathexpand", move |[given]| expanded(given, home.as_deref()).map(Value::from));
     functions
 }
 
-fn text(args: &[Value], i: usize) -> Result<&str, String> {
-    args.get(i).and_then(Value::as_str).ok_or_else(|| "a path is needed, in text".to_owned())
+/// A function of this many texts.
+fn add<const N: usize>(
+    functions: &mut Functions,
+    name: &str,
+    function: impl Fn([&str; N]) -> Result<Value, String> + Send + Sync + 'static,
+) {
+    functions.add(name, move |args| {
+        if args.len() != N {
+            return Err(format!("it takes {}, not {}", crate::base::text::count(N, "argument"), args.len()));
+        }
+        let texts: Vec<Value> =
+            args.iter().map(|arg| convert(arg, &Type::String)).collect::<Result<_, _>>()?;
+        let mut given = [""; N];
+        for (place, text) in given.iter_mut().zip(&texts) {
+            *place = text.as_str().ok_or("an argument can't be null")?;
+        }
+        function(given)
+    });
+}
+
+/// `~` in front stands for the home directory.
+fn expanded(path: &str, home: Option<&str>) -> Result<String, String> {
+    match path.strip_prefix('~') {
+        None => Ok(path.to_owned()),
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => match home {
+            Some(home) => Ok(clean(&format!("{home}{rest}"))),
+            None => Err("the home directory is not known".to_owned()),
+        },
+        Some(_) => Err("the home of another user can't be looked up".to_owned()),
+    }
 }
 
 /// A path in its shortest form: no `.`, no `..` that can be resolved, no double slash; `.` for nothing.
@@ -229,6 +244,7 @@ fn clean(path: &str) -> String {
 struct Place {
     root: PathBuf,
     dir: PathBuf,
+    home: Option<String>,
 }
 
 /// The path below the root, with links followed as far as they exist.
@@ -253,10 +269,8 @@ fn path(place: &Place, given: &str) -> Result<PathBuf, String> {
     Ok(real)
 }
 
-fn read(place: &Place, args: &[Value]) -> Result<Vec<u8>, String> {
-    let [_] = args else { return Err("one path is needed".to_owned()) };
-    let given = text(args, 0)?;
-    let path = path(place, given)?;
+fn read(place: &Place, given: &str) -> Result<Vec<u8>, String> {
+    let path = path(place, &expanded(given, place.home.as_deref())?)?;
     std::fs::read(&path).map_err(|error| format!("{given:?} can't be read: {error}"))
 }
 
@@ -269,24 +283,36 @@ fn fileset(place: &Place, dir: &str, pattern: &str) -> Result<Value, String> {
     let mut found = Vec::new();
     for pattern in patterns {
         // Two stars that share a path component with something else are one.
-        let parts: Vec<String> = pattern
+        let mut parts: Vec<String> = pattern
             .split('/')
             .map(|part| if part == "**" { part.to_owned() } else { part.replace("**", "*") })
             .collect();
-        let pattern = parts.join("/");
-        let whole = format!("{}/{pattern}", glob::Pattern::escape(&dir.to_string_lossy()));
+        // At the end they stand for files at any depth.
+        if parts.last().is_some_and(|last| last == "**") {
+            parts.push("*".to_owned());
+        }
+        let below = dir.to_string_lossy();
+        // The pattern may lead up again, as far as the root.
+        let whole = clean(&format!("{}/{}", glob::Pattern::escape(&below), parts.join("/")));
         let paths = glob::glob_with(&whole, options).map_err(|error| format!("{pattern:?}: {error}"))?;
-        for path in paths.flatten() {
-            let inside = path.canonicalize().is_ok_and(|real| real.starts_with(&root));
-            if inside
-                && path.is_file()
-                && let Ok(relative) = path.strip_prefix(&dir)
-            {
-                found.push(Value::from(relative.to_string_lossy().into_owned()));
+        for path in paths.flatten().filter(|path| path.is_file()) {
+            if !path.canonicalize().is_ok_and(|real| real.starts_with(&root)) {
+                return Err(format!("{pattern:?} finds what lies outside {}", root.display()));
             }
+            found.push(Value::from(relative(&clean(&below), &path.to_string_lossy())));
         }
     }
     Ok(Value::set(found))
+}
+
+/// The way from a folder to a path; both are absolute.
+fn relative(from: &str, to: &str) -> String {
+    let names = |path: &str| path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let (from, to): (Vec<String>, Vec<String>) = (names(from), names(to));
+    let same = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..", from.len() - same);
+    let way: Vec<&str> = up.chain(to[same..].iter().map(String::as_str)).collect();
+    if way.is_empty() { ".".to_owned() } else { way.join("/") }
 }
 
 /// `{a,b}` stands for each of its parts; the rest is a pattern of the `glob` library.

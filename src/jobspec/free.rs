@@ -16,10 +16,23 @@ pub fn decode(view: &View<'_>, errors: &mut Diagnostics) -> Map<String, Json> {
     let mut map = Map::new();
     for (name, value) in members(view.body, &view.context, errors) {
         if !value.is_null() {
-            map.insert(name, value.to_json());
+            map.insert(name, json(&value));
         }
     }
     map
+}
+
+/// A map of maps or objects counts as the list of them.
+fn json(value: &Value) -> Json {
+    let is_map = |value: &Value| matches!(value, Value::Map(_) | Value::Object(_));
+    match value {
+        Value::Map(map) if !map.is_empty() && map.values().all(is_map) => map.values().map(json).collect(),
+        Value::Map(map) | Value::Object(map) => {
+            map.iter().map(|(name, value)| (name.clone(), json(value))).collect()
+        }
+        Value::List(items) | Value::Set(items) | Value::Tuple(items) => items.iter().map(json).collect(),
+        other => other.to_json(),
+    }
 }
 
 /// The values of a body by name; a block wins over an attribute of the same name.

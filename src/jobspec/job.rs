@@ -85,11 +85,13 @@ pub fn names(
     set_at: &mut dyn FnMut(&str, &Span),
 ) -> Result<Names, Diagnostics> {
     let mut errors = Diagnostics::default();
-    let variables = variables::variables(body, inputs, &files::pure(), set_at, &mut errors);
+    let (variables, variable_types) = variables::variables(body, inputs, &files::pure(), set_at, &mut errors);
     let home = inputs.environment.get("HOME").map(String::as_str);
     let names = Names {
         variables,
+        variable_types,
         locals: Value::Object(BTreeMap::new()),
+        local_types: BTreeMap::new(),
         functions: files::functions(&inputs.root, &inputs.dir, home),
         work: Cell::new(0),
     };

@@ -22,14 +22,14 @@ struct Variable<'a> {
 }
 
 /// The values of all variables: default, then `NOMAD_VAR_…`, then var files, then what was given by hand.
-/// `set_at` hears where the one that counts was set.
+/// `set_at` hears where the one that counts was set. Beside them, their types.
 pub fn variables(
     body: &Body,
     inputs: &Inputs,
     functions: &Functions,
     set_at: &mut dyn FnMut(&str, &Span),
     errors: &mut Diagnostics,
-) -> Value {
+) -> (Value, BTreeMap<String, Type>) {
     let mut declared = declarations(body, errors);
     for (name, text) in &inputs.environment {
         let Some(name) = name.strip_prefix("NOMAD_VAR_") else { continue };
@@ -62,8 +62,11 @@ pub fn variables(
             None => errors.push(undeclared(name, &declared).at(&Span::new(&source, 0..text.len()))),
         }
     }
-    let mut values = BTreeMap::new();
+    let (mut values, mut types) = (BTreeMap::new(), BTreeMap::new());
     for (name, variable) in declared {
+        if let Some(of) = &variable.of {
+            types.insert(name.clone(), of.clone());
+        }
         match &variable.value {
             Some(value) => {
                 for validation in &variable.validations {
@@ -81,7 +84,7 @@ pub fn variables(
             ),
         }
     }
-    Value::Object(values)
+    (Value::Object(values), types)
 }
 
 fn undeclared(name: &str, declared: &BTreeMap<String, Variable<'_>>) -> Diagnostic {
@@ -381,6 +384,8 @@ pub fn locals(body: &Body, mut names: Names, errors: &mut Diagnostics) -> Names 
             errors.push(error);
             Value::Unknown
         });
+        let of = expr.type_in(&value, &Context::new(&names));
+        names.local_types.insert(name.to_owned(), of);
         if let Value::Object(locals) = &mut names.locals {
             locals.insert(name.to_owned(), value);
         }

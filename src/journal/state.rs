@@ -82,6 +82,8 @@ pub struct Intent {
     pub at: Timestamp,
     pub precondition: serde_json::Value,
     pub undo: Option<String>,
+    /// What its outcome says of what was done, in the step kind's own shape; none while there is no outcome.
+    pub evidence: Option<serde_json::Value>,
     /// The child that did it: process id and start time as the kernel gives it.
     pub child: Option<(u32, String)>,
 }
@@ -226,6 +228,7 @@ impl Run {
                     at: record.at,
                     precondition: precondition.clone(),
                     undo: undo.clone(),
+                    evidence: None,
                     child: None,
                 });
             }
@@ -242,6 +245,11 @@ impl Run {
             }
             Body::RunPaused { reason } | Body::RunFailed { reason } => self.reason = Some(reason.clone()),
             _ => {}
+        }
+        if let Body::StepDone { step, evidence, .. } | Body::StepFailed { step, evidence, .. } = &record.body
+            && let Some(intent) = self.intents.get_mut(step).and_then(|all| all.last_mut())
+        {
+            intent.evidence = Some(evidence.clone());
         }
         Ok(())
     }
@@ -273,8 +281,11 @@ impl Run {
     pub fn is_unfinished(&self) -> bool {
         match self.status {
             RunStatus::Running | RunStatus::Paused => true,
-            // A patch that failed is over: the next one starts from the job as it is then.
-            RunStatus::Failed => self.operation.as_deref() != Some("patch"),
+            // A patch that failed is over: the next one starts from the job as it is then. But what became of
+            // one that was cut off is to be found out.
+            RunStatus::Failed => {
+                self.operation.as_deref() != Some("patch") || !self.unknown_steps().is_empty()
+            }
             RunStatus::New | RunStatus::Done | RunStatus::Abandoned => false,
         }
     }

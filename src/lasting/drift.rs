@@ -121,7 +121,6 @@ impl Drifted {
 
     /// Each difference in words, `group 'web' / count: runs "3", the file has "1"`; a long text by its lines.
     pub fn differences(&self) -> Vec<String> {
-        let quoted = |text: &str| format!("\"{}\"", text::one_line(text));
         let mut words = Vec::new();
         for line in self.lines.iter().filter(|line| line.field.is_some() || line.sign != Sign::Changed) {
             let parts: Vec<&str> =
@@ -132,6 +131,7 @@ impl Drifted {
                 words.extend(line.lines().into_iter().map(|line| line.trim_start_matches("~ ").to_owned()));
                 continue;
             }
+            let quoted = |text: &str| line.shown(&text::one_line(text));
             words.push(match (&line.old, &line.new) {
                 (Some(old), Some(new)) => {
                     format!("{place}: runs {}, the file has {}", quoted(old), quoted(new))
@@ -172,8 +172,10 @@ pub async fn drift(environment: &Environment, client: &Client) -> Result<Drift, 
         return Ok(drift);
     }
     let stubs = client.jobs().await.map_err(DriftError::Nomad)?;
+    let ignored = ignored(environment);
     let strangers = stubs.into_iter().filter(|stub| {
-        stub.parent_id.is_empty() && !stub.stop && stub.status != "dead" && !held.contains(&stub.id)
+        let runs = stub.parent_id.is_empty() && !stub.stop && stub.status != "dead";
+        runs && !held.contains(&stub.id) && !ignored.iter().any(|pattern| pattern.matches(&stub.id))
     });
     for stub in strangers {
         if let Some(job) = client.job(&stub.id).await.map_err(DriftError::Nomad)? {
@@ -182,6 +184,15 @@ pub async fn drift(environment: &Environment, client: &Client) -> Result<Drift, 
     }
     drift.jobs.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(drift)
+}
+
+/// The jobs that are said to be others'. What is no pattern is a name.
+fn ignored(environment: &Environment) -> Vec<glob::Pattern> {
+    let names = environment.settings().nomad.iter().flat_map(|nomad| &nomad.ignore);
+    let pattern = |name: &String| {
+        glob::Pattern::new(name).or_else(|_| glob::Pattern::new(&glob::Pattern::escape(name))).ok()
+    };
+    names.filter_map(pattern).collect()
 }
 
 async fn held_against(client: &Client, name: String, job: Job) -> Result<Option<Drifted>, NomadError> {

@@ -47,6 +47,8 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
     let mut book: BTreeMap<Key, Change> = BTreeMap::new();
     // What stood in the book before an intent whose outcome isn't known yet.
     let mut open: BTreeMap<(RunId, String), Before> = BTreeMap::new();
+    // What stood there before a run's first attempt at it: as that is what it puts back.
+    let mut first: BTreeMap<(RunId, Key), Option<Change>> = BTreeMap::new();
     for record in records {
         match &record.body {
             Body::StepIntended { step, precondition, who, .. } => {
@@ -57,7 +59,15 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                     let (old, new) = (old.clone(), new.clone());
                     let (at, who, run) = (record.at, who.clone(), record.run.clone());
                     let change = Change { job, path, old, new, at, who, run, certain: false, commit: None };
-                    before.push((key.clone(), book.insert(key, change)));
+                    let old = book.insert(key.clone(), change);
+                    let old = match old {
+                        Some(own) if own.run == record.run => {
+                            first.get(&(own.run, key.clone())).cloned().flatten()
+                        }
+                        other => other,
+                    };
+                    first.insert((record.run.clone(), key.clone()), old.clone());
+                    before.push((key, old));
                 }
                 open.insert((record.run.clone(), step.clone()), before);
             }
@@ -262,6 +272,28 @@ mod tests {
         }
         book.failed("r3", true, evidence);
         assert_eq!(book.says(), [row("a", "3", true), row("c", "3", false)]);
+    }
+
+    #[test]
+    fn what_a_run_puts_back_later_is_what_was_before_it() {
+        let outcome = |outcome: &str| {
+            let mut evidence = Book::document(&[("a", "2")]);
+            evidence["jobs"][0]["outcome"] = outcome.into();
+            evidence
+        };
+        for (earlier, left) in [(true, vec![row("a", "1", true)]), (false, vec![])] {
+            let mut book = Book::default();
+            if earlier {
+                book.intends("r1", &[("a", "1")]);
+                book.done("r1", &[("a", "1")]);
+            }
+            book.intends("r2", &[("a", "2")]);
+            book.failed("r2", true, outcome("done"));
+            assert_eq!(book.says(), [row("a", "2", true)]);
+            book.intends("r2", &[("a", "2")]);
+            book.failed("r2", true, outcome("reverted"));
+            assert_eq!(book.says(), left);
+        }
     }
 
     #[test]

@@ -25,5 +25,5 @@ pub use own::OwnCommits;
 pub use replace::{ReplaceError, Replacement};
 pub use submission::submission;
 pub use taken::{Taken, taken};
-pub use unsaved::{Unsaved, Why, unsaved};
+pub use unsaved::{Filled, Unsaved, Why, unsaved};
 pub use writeback::{Asked, WriteBack};

@@ -18,11 +18,18 @@ use crate::environment::Environment;
 use crate::jobspec::{Job, Path};
 use crate::nomad::Client;
 
+/// What stands on one line: beside `warning: unsaved patch: ` and the mark of a simulated environment it
+/// stays within 80 columns or little more.
+const SHORT: usize = 56;
+
 /// Jobs read at once.
 const AT_ONCE: usize = 8;
 
 /// How many commits are looked at for a value that people have changed since.
 const LOOKED_AT: &str = "50";
+
+/// A job as the server would fill it in.
+pub type Filled = fn(&Value) -> Value;
 
 /// A live change that isn't saved.
 #[derive(Clone, Debug)]
@@ -80,18 +87,26 @@ impl Why {
 }
 
 impl Unsaved {
-    /// `api group.api.count: 1 → 3 (in 20261121-0601, by ann): not in jobs/api.nomad.hcl`
+    /// `api group.api.count: 1 → 3 (by ann at …, run …): not in jobs/api.nomad.hcl`, on as many lines as it
+    /// takes to keep each short.
     pub fn words(&self) -> String {
         let Change { job, path, old, new, at, who, run, certain, .. } = &self.change;
         let maybe = if *certain { "" } else { " may be live" };
         let at = at.strftime("%Y-%m-%d %H:%M UTC");
-        let line = format!(
-            "{job} {path}: {} → {}{maybe} (by {who} at {at}, run {run}): {}",
-            short(old),
-            short(new),
-            self.why.words()
-        );
-        text::one_line(&line)
+        let is_span = path.parse::<Path>().is_ok_and(|path| path.is_span());
+        let shown = |value: &Value| match value.as_i64() {
+            Some(length) if is_span => text::nanoseconds(length),
+            _ => short(value),
+        };
+        let (job, path) = (text::one_line(job), text::one_line(path));
+        let (old, new) = (text::one_line(&shown(old)), text::one_line(&shown(new)));
+        let by = text::one_line(&format!("by {who} at {at}, run {run}"));
+        let why = text::one_line(&self.why.words());
+        let what = format!("{job} {path}: {old} → {new}{maybe}");
+        if what.chars().count() <= SHORT {
+            return format!("{what}\n{by}\n{why}");
+        }
+        format!("{job} {path}:\n{old}\n→ {new}{maybe}\n{by}\n{why}")
     }
 }
 
@@ -112,6 +127,7 @@ pub async fn unsaved(
     environment: &Environment,
     changes: Vec<Change>,
     client: Option<&Client>,
+    filled: Filled,
     done: Option<&RunId>,
 ) -> Vec<Unsaved> {
     if changes.is_empty() {
@@ -124,10 +140,10 @@ pub async fn unsaved(
         None => Vec::new(),
     };
     let files = job_files(environment, &Overlay::default());
-    let secrets = environment.secrets();
+    let saying = Saying { secrets: environment.secrets(), filled };
     let looks: Vec<_> = changes
         .iter()
-        .map(|change| async move { !change.is_of(done) && is_gone(client, change, secrets).await })
+        .map(|change| async move { !change.is_of(done) && is_gone(client, change, saying).await })
         .collect();
     let gone: Vec<bool> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     // One commit holds many changes.
@@ -148,7 +164,7 @@ pub async fn unsaved(
                 file: "the job files".into(),
                 reason: found.0.first().map(|problem| problem.message.clone()).unwrap_or_default(),
             }),
-            Ok(files) => held(files, &change, secrets),
+            Ok(files) => held(files, &change, saying),
         };
         open.push((change, why));
     }
@@ -163,7 +179,7 @@ pub async fn unsaved(
         }
         let why = match why {
             Err(why) => Some(why),
-            Ok(file) => kept.lacks(environment, file, &change),
+            Ok(file) => kept.lacks(environment, file, &change, saying),
         };
         unsaved.extend(why.map(|why| Unsaved { change, why }));
     }
@@ -188,30 +204,17 @@ async fn is_in_all(git: &Git, branches: &[String], commit: &str) -> bool {
 
 /// Whether the server is known not to have a change. Of a job that isn't there at all nothing is lost if the
 /// change may not even have been done; otherwise it comes back from its file, without the change.
-async fn is_gone(client: Option<&Client>, change: &Change, secrets: &Secrets) -> bool {
+async fn is_gone(client: Option<&Client>, change: &Change, saying: Saying<'_>) -> bool {
     let Some(client) = client else { return false };
     let Ok(path) = change.path.parse::<Path>() else { return false };
     match client.job(&change.job).await {
         Ok(Some(job)) => {
-            let now = path.get(&job);
-            // A secret that isn't known any more can't be compared, and the server leaves out what is empty.
+            // A secret that isn't known any more can't be compared.
             let masked = change.certain && change.new.to_string().contains(MASK);
-            let empty = is_empty(&change.new) && now.is_none_or(is_empty);
-            !(masked || empty || is(now, &change.new, secrets))
+            !(masked || saying.says(&job, &path, &change.new))
         }
         Ok(None) => !change.certain,
         Err(_) => false,
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(is) => !is,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
     }
 }
 
@@ -251,7 +254,7 @@ async fn is_settled(
 }
 
 /// The file that has the change; why there is none otherwise.
-fn held(files: &[JobFile], change: &Change, secrets: &Secrets) -> Result<String, Why> {
+fn held(files: &[JobFile], change: &Change, saying: Saying<'_>) -> Result<String, Why> {
     let holding: Vec<&JobFile> = files.iter().filter(|file| holds(file, &change.job)).collect();
     let file = match holding.as_slice() {
         [one] => *one,
@@ -270,7 +273,7 @@ fn held(files: &[JobFile], change: &Change, secrets: &Secrets) -> Result<String,
     };
     let path: Path =
         change.path.parse().map_err(|error: crate::jobspec::PathError| unreadable(error.to_string()))?;
-    if has(job, &path, &change.new, secrets) { Ok(name) } else { Err(Why::NotInFile { file: name }) }
+    if saying.says(&job.json, &path, &change.new) { Ok(name) } else { Err(Why::NotInFile { file: name }) }
 }
 
 /// Whether a file holds a job; of one that can't be read, whether its name says so.
@@ -284,16 +287,26 @@ fn holds(file: &JobFile, id: &str) -> bool {
     }
 }
 
-/// Whether a file has the value, be it by leaving it to the server.
-fn has(job: &Job, path: &Path, wanted: &Value, secrets: &Secrets) -> bool {
-    let value = path.get(&job.json).filter(|value| !value.is_null());
-    if value.is_none() && wanted.as_u64() == Some(1) {
-        let groups = job.json["TaskGroups"].as_array().into_iter().flatten();
-        let mut names = groups.filter_map(|group| group["Name"].as_str());
-        // A group runs once where nothing is said.
-        return names.any(|name| format!("{}.count", Path::to(Some(name), None)) == path.to_string());
+/// How a job is asked whether it has a value.
+#[derive(Clone, Copy)]
+struct Saying<'a> {
+    secrets: &'a Secrets,
+    filled: Filled,
+}
+
+impl Saying<'_> {
+    /// Whether a job has the value there, be it by leaving it to the server: it has where it is the same job
+    /// to the server with the value and without.
+    fn says(self, job: &Value, path: &Path, wanted: &Value) -> bool {
+        let value = path.get(job);
+        if is(value, wanted, self.secrets) {
+            return true;
+        }
+        let mut with = job.clone();
+        !wanted.to_string().contains(MASK)
+            && path.set(&mut with, wanted).is_ok()
+            && (self.filled)(&with) == (self.filled)(job)
     }
-    is(value, wanted, secrets)
 }
 
 /// Whether a value is that of a record, which holds no secrets.
@@ -348,12 +361,18 @@ impl Kept {
     }
 
     /// Why a change that the work tree has isn't saved.
-    fn lacks(&self, environment: &Environment, file: String, change: &Change) -> Option<Why> {
+    fn lacks(
+        &self,
+        environment: &Environment,
+        file: String,
+        change: &Change,
+        saying: Saying<'_>,
+    ) -> Option<Why> {
         let has = |overlay: &Overlay| {
             let inputs = inputs(environment, overlay).ok()?;
             let job: Job = read_file(environment, &file, &inputs, overlay).ok()?;
             let path: Path = change.path.parse().ok()?;
-            Some(self::has(&job, &path, &change.new, environment.secrets()))
+            Some(saying.says(&job.json, &path, &change.new))
         };
         match self {
             Self::All => None,

@@ -35,6 +35,8 @@ pub struct WriteBack {
     edits: Vec<Shared>,
     /// What else reads the edited places, a line each; of another job is `true`.
     others: Vec<(bool, String)>,
+    /// Other environments that are protected and have a job that changes.
+    protected: BTreeSet<String>,
     conflict: Option<String>,
     /// What Nomad would refuse of an edited file, and took before.
     unfit: Vec<String>,
@@ -86,7 +88,7 @@ impl WriteBack {
             let after = Overlay(overlay.0.clone().into_iter().chain(back.after(|_| true)).collect());
             back.prove(environment, &after, asked);
             back.unfit = back.newly_refused(files);
-            back.others = back.elsewhere(environment, files, &after);
+            (back.others, back.protected) = back.elsewhere(environment, files, &after);
         } else {
             back.prove(environment, overlay, asked);
         }
@@ -259,10 +261,10 @@ impl WriteBack {
         environment: &Environment,
         files: &[JobFile],
         after: &Overlay,
-    ) -> Vec<(bool, String)> {
+    ) -> (Vec<(bool, String)>, BTreeSet<String>) {
         let edited: BTreeSet<&str> = self.edits.iter().map(|shared| shared.edit.file.as_str()).collect();
         let own: BTreeSet<&str> = self.jobs.values().filter_map(|placed| placed.file.as_deref()).collect();
-        let mut others = Vec::new();
+        let (mut others, mut protected) = (Vec::new(), BTreeSet::new());
         for change in changed(environment, Some(files), &edited, after).unwrap_or_default() {
             if !own.contains(change.file.as_str()) {
                 others.push((true, change.words(None)));
@@ -280,6 +282,9 @@ impl WriteBack {
                     continue;
                 }
             };
+            if sibling.settings().protected && found.iter().any(|change| change.unknown.is_none()) {
+                protected.insert(sibling.name().to_owned());
+            }
             let (same, other): (Vec<Changed>, Vec<Changed>) = found
                 .into_iter()
                 .partition(|change| own.contains(change.file.as_str()) && change.unknown.is_none());
@@ -297,7 +302,7 @@ impl WriteBack {
                     .map(|change| (!own.contains(change.file.as_str()), change.words(Some(sibling.name())))),
             );
         }
-        others
+        (others, protected)
     }
 
     /// Why it can't be done as it is asked: two jobs that take one place, a job that Nomad would refuse, or
@@ -340,6 +345,11 @@ impl WriteBack {
     /// What else reads the places, a line each; whether it is another job.
     pub fn others(&self) -> impl Iterator<Item = (bool, &str)> {
         self.others.iter().map(|(other, line)| (*other, line.as_str()))
+    }
+
+    /// Other environments that are protected and have a job that changes.
+    pub fn protected(&self) -> impl Iterator<Item = &String> {
+        self.protected.iter()
     }
 
     /// Why values of a job won't last.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
 
 use super::facts::{list, name};
-use crate::base::text::{harmless, one_line};
+use crate::base::text::{harmless, nanoseconds, one_line};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +43,31 @@ pub struct DiffLine {
     /// What the server adds: `forces create/destroy update`.
     pub note: Option<String>,
 }
+
+/// The fields of the server's structs that are lengths of time, in nanoseconds.
+pub const SPANS: [&str; 21] = [
+    "ConnectTimeout",
+    "Delay",
+    "Grace",
+    "HealthTimeout",
+    "HealthyDeadline",
+    "Interval",
+    "KillTimeout",
+    "LostAfter",
+    "MaxClientDisconnect",
+    "MaxDelay",
+    "MaxRunDuration",
+    "MinHealthyTime",
+    "ProgressDeadline",
+    "ShutdownDelay",
+    "Splay",
+    "Stagger",
+    "StopAfterClientDisconnect",
+    "StopOnClientAfter",
+    "TTL",
+    "Timeout",
+    "VaultGrace",
+];
 
 /// Whether the server saw no difference.
 pub fn is_unchanged(diff: &Value) -> bool {
@@ -165,6 +190,16 @@ impl DiffLine {
         lines
     }
 
+    /// A side as it is shown: a length of time as people write it, and on one line.
+    pub fn shown(&self, side: &str) -> String {
+        let field = self.field.as_deref().unwrap_or_default();
+        let name = field.rsplit(['.', '[']).next().unwrap_or(field).trim_end_matches(']');
+        match side.parse() {
+            Ok(length) if SPANS.contains(&name) => nanoseconds(length),
+            _ => format!("\"{}\"", side.replace('\n', "\\n").replace('\t', "\\t")),
+        }
+    }
+
     fn place(&self) -> String {
         let parts: Vec<&str> = self.path.iter().map(String::as_str).chain(self.field.as_deref()).collect();
         parts.join(" / ")
@@ -179,7 +214,7 @@ impl DiffLine {
 impl fmt::Display for DiffLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.sign, self.place())?;
-        let quoted = |text: &str| format!("\"{}\"", text.replace('\n', "\\n").replace('\t', "\\t"));
+        let quoted = |text: &str| self.shown(text);
         match (&self.old, &self.new) {
             (Some(old), Some(new)) => write!(f, ": {} → {}", quoted(old), quoted(new))?,
             (Some(only), None) | (None, Some(only)) => write!(f, ": {}", quoted(only))?,

@@ -201,7 +201,15 @@ impl View {
             return Some(Verdict::Superseded { by });
         }
         let description = one_short_line(&deployment.status_description);
+        // An allocation that was healthy and has died since is not counted as unhealthy by the server.
+        let died = |a: &Allocation| {
+            healthy_flag(a) == Some(true) && matches!(a.client_status.as_str(), "failed" | "lost")
+        };
         match deployment.status.as_str() {
+            // What has died since is the deployment's business no more: nothing of it goes back.
+            "successful" if self.fresh().any(|a| died(a) && a.desired_status == "run") => {
+                return Some(self.failed("an allocation failed after it had been healthy".into(), false));
+            }
             "successful" => return Some(self.healthy(None)),
             "failed" => {
                 let failure = self.failure(description.clone(), false);
@@ -217,10 +225,6 @@ impl View {
         let waiting: Vec<&DeploymentGroup> =
             groups.clone().filter(|g| g.desired_canaries > 0 && !g.promoted).collect();
         let complete = groups.clone().all(|g| g.healthy_allocs >= g.desired_total);
-        // An allocation that was healthy and has died since is not counted as unhealthy by the server.
-        let died = |a: &Allocation| {
-            healthy_flag(a) == Some(true) && matches!(a.client_status.as_str(), "failed" | "lost")
-        };
         if waiting.is_empty() && complete && !deployment.task_groups.is_empty() && !self.fresh().any(died) {
             return Some(self.healthy(None));
         }

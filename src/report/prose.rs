@@ -134,7 +134,12 @@ impl Prose {
                 let rest = if summary == "done" { String::new() } else { format!(": {summary}") };
                 vec![line.plain(self.mask(&rest))]
             }
-            What::StepFailed { step, error, seconds } => {
+            What::StepFailed { step, error, interrupted: true, .. } => {
+                self.running.end(step);
+                self.told.push(error.clone());
+                self.block(2, Role::Warn, &format!("{step}: "), error)
+            }
+            What::StepFailed { step, error, seconds, .. } => {
                 self.running.end(step);
                 self.told.push(error.clone());
                 let first = format!("{step}: FAILED after {}: ", length(*seconds));

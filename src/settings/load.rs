@@ -40,6 +40,7 @@ const NOMAD: BlockRule = block(
         known("var_files", Type::Strings),
         known("envsubst", Type::Strings),
         known("files", Type::Strings),
+        known("ignore", Type::Strings),
     ],
     &[],
 );
@@ -199,6 +200,7 @@ impl Loader<'_> {
             var_files: self.files(body, "var_files"),
             envsubst: self.variable_names(body, "envsubst"),
             files: self.reader.strings(body, "files"),
+            ignore: self.reader.strings(body, "ignore").unwrap_or_default(),
             span: block.kind.span.clone(),
         }
     }

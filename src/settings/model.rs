@@ -74,6 +74,8 @@ pub struct NomadSettings {
     /// Patterns of the environment's job files, relative to the root; none where its plans' `nomad_job`
     /// steps say which they are.
     pub files: Option<Vec<String>>,
+    /// Jobs that others own, by name or pattern: that no file holds them says nothing.
+    pub ignore: Vec<String>,
     pub span: Span,
 }
 

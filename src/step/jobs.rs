@@ -1,8 +1,10 @@
 //! What the Nomad steps share: showing a server's diff, following a registration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -12,16 +14,22 @@ use crate::environment::{Environment, ReachError};
 use crate::event::{Line, Mark};
 use crate::nomad::{
     CLOSING, Client, DiffLine, Failure, FollowOptions, NomadError, Planned, Progress, Registered, Sign,
-    Verdict, diff_lines, follow,
+    Verdict, depends_on, diff_lines, follow,
 };
 
 /// How long a job may take to become healthy where the step says nothing: longer than Nomad's own
 /// progress deadline, which never starts for what can't be placed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
+/// Jobs asked about at once.
+const AT_ONCE: usize = 8;
+
 pub(super) fn unreachable(error: ReachError) -> StepError {
     match error {
         ReachError::Wrong(problem) => Diagnostics::from(problem).into(),
+        ReachError::NotUp { .. } => {
+            StepError { help: error.help(), ..StepError::untouched(error.to_string()) }
+        }
         other => StepError::untouched("Nomad can't be spoken to").because(other),
     }
 }
@@ -54,6 +62,38 @@ pub(super) async fn registered_job(client: &Client, id: &str) -> Result<Value, S
         None if names.is_empty() => "no job is registered".into(),
         None => format!("the jobs are {}", text::one_line(&text::list(&names))),
     }))
+}
+
+/// The running jobs that depend on these and aren't among them: by each of these, in the order of their ids.
+pub(super) async fn dependents(
+    client: &Client,
+    of: &[String],
+) -> Result<BTreeMap<String, Vec<String>>, StepError> {
+    let stubs = client.jobs().await.map_err(refused)?;
+    let others = stubs.into_iter().filter(|stub| {
+        stub.parent_id.is_empty() && !stub.stop && stub.status != "dead" && !of.contains(&stub.id)
+    });
+    let read = |id: String| async move { client.job(&id).await.map(|job| (id, job)) };
+    let jobs: Vec<(String, Option<Value>)> = stream::iter(others.map(|stub| stub.id))
+        .map(read)
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
+        .map_err(refused)?;
+    let mut dependents: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (id, job) in jobs {
+        let needs = job.as_ref().map(depends_on).unwrap_or_default();
+        for need in needs.into_iter().filter(|need| of.contains(need)) {
+            dependents.entry(need).or_default().push(text::one_line(&id));
+        }
+    }
+    Ok(dependents)
+}
+
+/// `web depends on api, and runs on`
+pub(super) fn depending(them: &[String], on: &str) -> String {
+    let (depend, run) = if them.len() == 1 { ("depends", "runs") } else { ("depend", "run") };
+    format!("{} {depend} on {on}, and {run} on", text::list(them))
 }
 
 /// A server's diff and what it warns of, for a person.
@@ -139,7 +179,7 @@ pub(super) async fn watch(
         verdict = following => verdict,
         () = cx.interrupted_times(2) => {
             let message = format!("interrupted while waiting for '{}'; Nomad goes on with it", registered.job_id);
-            return Err(StepError::new(message, Touched::Unknown));
+            return Err(StepError { interrupted: true, ..StepError::new(message, Touched::Unknown) });
         }
     };
     verdict.map_err(|error| {
@@ -212,4 +252,15 @@ pub(super) async fn check_version(client: &Client) -> Result<(), StepError> {
         let failed = refused(error);
         StepError { message: format!("{} ({address})", failed.message), ..failed }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{jobspec, nomad};
+
+    #[test]
+    fn lengths_of_time_are_those_of_the_schema() {
+        let known: std::collections::BTreeSet<&str> = nomad::SPANS.into_iter().collect();
+        assert_eq!(known, jobspec::spans().json);
+    }
 }

@@ -233,7 +233,11 @@ impl Registration<'_> {
         }
         if done.len() < looked.len() {
             let message = format!("interrupted after {} of {}", done.len(), text::count(looked.len(), "job"));
-            return Err(StepError { evidence, ..StepError::new(message, Touched::Something) });
+            return Err(StepError {
+                interrupted: true,
+                evidence,
+                ..StepError::new(message, Touched::Something)
+            });
         }
         Ok(Outcome {
             summary: format!("{} healthy", text::count(done.len(), "job")),

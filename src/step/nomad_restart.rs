@@ -11,7 +11,7 @@ use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, refused, registered_job};
+use super::jobs::{client, dependents, depending, refused, registered_job};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
@@ -155,6 +155,7 @@ impl Step for NomadRestart {
         let mut lines = Vec::new();
         let mut decisions = Map::new();
         let mut jobs = Vec::new();
+        let dependents = dependents(&client, &wanted.jobs).await?;
         for id in &wanted.jobs {
             let rolling = self.look(cx, &client, id).await?;
             let (all, left) = (rolling.all.len(), rolling.left.len());
@@ -162,11 +163,18 @@ impl Step for NomadRestart {
             let what = match (all, left) {
                 (0, _) => "nothing of it runs".to_owned(),
                 (_, 0) => "restarted already, and healthy".to_owned(),
-                (1, 1) => "restarts its allocation".to_owned(),
+                (1, 1) => "restarts its only allocation: nothing of it runs meanwhile".to_owned(),
+                _ if wanted.batch.of(all) >= all => {
+                    format!("restarts {many}, all at once: nothing of it runs meanwhile")
+                }
                 _ => format!("restarts {many}, {}{}", wanted.batch.shown(all), every(wanted.delay)),
             };
+            let at_once = left > 0 && wanted.batch.of(all) >= all;
             let mark = if left > 0 { Mark::Replace } else { Mark::Plain };
             lines.push(Line::new(mark, 0, format!("{}: {what}", rolling.id())));
+            if let Some(them) = dependents.get(id).filter(|_| at_once) {
+                lines.push(Line::new(Mark::Offending, 1, depending(them, "it")));
+            }
             for before in &rolling.left {
                 let rule = HealthRule::of(&rolling.job, &before.group);
                 let healthy = match rule.checks {

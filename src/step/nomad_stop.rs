@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, refused};
+use super::jobs::{client, dependents, depending, refused};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
@@ -55,6 +55,12 @@ impl Step for NomadStop {
             }
             jobs.insert(id.clone(), json!({ "index": index, "running": running }));
         }
+        if !undo.is_empty() {
+            for (need, dependents) in dependents(&client, &wanted.jobs).await? {
+                let line = depending(&dependents, &text::one_line(&need));
+                lines.push(Line::new(Mark::Offending, 0, line));
+            }
+        }
         let summary = if undo.is_empty() {
             "none of the jobs runs".to_owned()
         } else {
@@ -90,7 +96,8 @@ impl Step for NomadStop {
             let ended = tokio::select! {
                 ended = following => ended.map_err(refused)?,
                 () = cx.interrupted_times(2) => {
-                    return Err(StepError::new("interrupted while jobs were ending", Touched::Something));
+                    let error = StepError::new("interrupted while jobs were ending", Touched::Something);
+                    return Err(StepError { interrupted: true, ..error });
                 }
             };
             let left = match ended {

@@ -45,6 +45,7 @@ impl Step for Person {
                 digest: digest_of(&preview.decision),
                 environment: settings.name.clone(),
                 protected: settings.protected,
+                also: Vec::new(),
                 what: text,
             }
         } else {

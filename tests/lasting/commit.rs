@@ -56,15 +56,17 @@ fn an_approval_is_for_one_branch_at_one_commit() {
     let before = site.job("api");
     // Another branch at the same commit.
     site.git(&["checkout", "-q", "-b", "other"]);
-    approve(&digest).code(4);
+    let out = approve(&digest).code(4);
+    let since = "since then: patch: the branch is other now, not main\n";
+    assert!(out.text().contains(since), "more than that, or in no words: {out}");
     site.git(&["checkout", "-q", "main"]);
     // Another commit on the same branch, that touches nothing.
     by_a_person(&site, "Nothing");
-    approve(&digest).code(4);
+    approve(&digest).code(4).says("since then: patch: the branch is at another commit");
     // Another text of the same file, elsewhere in it.
     let (digest, _) = shown(&site, &patch);
     site.fixture.replace(API, "\"blue\"", "\"green\"");
-    approve(&digest).code(4);
+    approve(&digest).code(4).says("since then: patch: jobs/api.nomad.hcl was changed");
     assert_eq!(site.job("api"), before);
 
     let (digest, _) = shown(&site, &patch);

@@ -227,6 +227,30 @@ fn secrets_do_not_go_along_with_the_source() {
     }
 }
 
+/// What `NOMAD_VAR_…` says is secret unless its name tells otherwise.
+#[test]
+fn variables_of_the_shell_do_not_go_along_with_the_source() {
+    let site = Site::new();
+    site.fixture.replace(
+        "blackstart.hcl",
+        "  simulated = true\n",
+        "  simulated = true\n  inherit   = [\"NOMAD_VAR_*\"]\n",
+    );
+    site.fixture.set("NOMAD_VAR_password", "correct-horse");
+    let web = "variable \"web_tag\" {}\n\nvariable \"password\" {}\n\n";
+    let image = "\"registry.example.com/web:${var.web_tag}\"";
+    let text = job("web", web, image).replace("\"blue\"", "var.password");
+    site.fixture.write("jobs/web.nomad.hcl", &text);
+    site.start().code(0);
+    site.patch(&["image", "web=hot"]).code(0);
+    for version in [0, 1] {
+        let kept: Value = site.ask(Method::GET, &format!("/v1/job/web/submission?version={version}"), None);
+        assert!(kept["Source"].as_str().is_some_and(|source| source.contains("var.password")), "{kept}");
+        assert!(!kept.to_string().contains("correct-horse"), "{kept}");
+    }
+    assert_eq!(site.job("web")["TaskGroups"][0]["Tasks"][0]["Env"]["COLOUR"], "correct-horse");
+}
+
 /// Job files are read by many.
 #[test]
 fn a_known_secret_is_not_written_to_a_file() {

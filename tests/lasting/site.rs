@@ -23,8 +23,6 @@ environment "sandbox" {
 }
 
 environment "prod" {
-  protected = true
-
   nomad {
     address   = "http://127.0.0.1:1"
     var_files = ["vars/shared.nomadvars.hcl", "vars/prod.nomadvars.hcl"]

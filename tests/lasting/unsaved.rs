@@ -8,8 +8,12 @@ const API: &str = "jobs/api.nomad.hcl";
 fn a_live_patch_holds_start_and_stop_until_it_is_saved() {
     let site = Site::started();
     let out = site.patch(&["image", "api=hot", "--live-only"]).code(0);
-    let line = "unsaved patch: api group.api.task.api.config.image: \"registry.example.com/api:1\" → \"registry.example.com/api:hot\" (by tester@";
-    out.says(line).says("not in jobs/api.nomad.hcl").says("blackstart patch save -e sandbox");
+    let line = "unsaved patch: api group.api.task.api.config.image:";
+    out.says(line)
+        .says("→ \"registry.example.com/api:hot\"")
+        .says("by tester@")
+        .says("not in jobs/api.nomad.hcl")
+        .says("blackstart patch save -e sandbox");
     let unsaved = site.unsaved();
     assert_eq!(unsaved.len(), 1);
     assert_eq!((&unsaved[0].0, &unsaved[0].1), (&"api".to_owned(), &json!("registry.example.com/api:hot")));
@@ -100,6 +104,42 @@ fn what_the_server_fills_in_is_saved() {
     site.patch(&["set", "api", "group.api.count=2", "--live-only"]).code(0).says("unsaved patch:");
     site.patch(&["set", "api", "group.api.count=1", "--live-only"]).code(0).never_says("unsaved patch:");
     assert_eq!(site.unsaved(), []);
+
+    // So is any other value that it fills in, and one that the file says and what runs leaves to it.
+    site.patch(&["set", "api", "kill_timeout=30s", "--live-only"]).code(0).says("unsaved patch:");
+    site.patch(&["set", "api", "kill_timeout=5s", "--live-only"]).code(0).never_says("unsaved patch:");
+    let unset = "service \"api\" {\n  set = {\n    kill_timeout = null\n  }\n}\n";
+    site.fixture.write("patches/unset.hcl", unset);
+    site.fixture.replace(API, "driver = \"docker\"\n", "driver = \"docker\"\n      kill_timeout = \"5s\"\n");
+    assert_eq!(site.unsaved(), []);
+    for (own, unsaved) in [("5s", 0), ("10s", 1)] {
+        site.fixture.replace(API, "kill_timeout = \"5s\"", &format!("kill_timeout = \"{own}\""));
+        site.patch(&["set", "api", "kill_timeout=30s", "--live-only"]).code(0).says("unsaved patch:");
+        site.patch(&["apply", "patches/unset.hcl", "--live-only"]).code(0);
+        assert_eq!(site.job("api")["TaskGroups"][0]["Tasks"][0]["KillTimeout"], 5_000_000_000_u64);
+        assert_eq!(site.unsaved().len(), unsaved, "{own}");
+    }
+}
+
+/// A start that finds all as the files say registers nothing; the patches are of the past all the same.
+#[test]
+fn a_start_with_nothing_to_do_settles_what_the_files_have() {
+    let site = Site::started();
+    site.patch(&["image", "api=hot"]).code(0);
+    site.patch(&["image", "worker=hot", "--live-only"]).code(0);
+    site.fixture.replace("jobs/worker.nomad.hcl", "\"1\"", "\"hot\"");
+    site.start().code(0).says("Nothing to do");
+    let dropped =
+        site.fixture.journal("sandbox").into_iter().filter(|(_, body)| body["type"] == "patch_dropped");
+    assert_eq!(
+        dropped.map(|(_, body)| body["how"].clone()).collect::<Vec<_>>(),
+        ["its file has it", "its file has it"]
+    );
+    site.fixture.replace(API, "/api:hot\"", "/api:3\"");
+    site.fixture.replace("jobs/worker.nomad.hcl", "\"hot\"", "\"3\"");
+    assert_eq!(site.unsaved(), []);
+    site.start().code(0);
+    assert_eq!(site.image("worker"), "registry.example.com/worker:3");
 }
 
 /// Without git, too: once its file was registered, a job's patches are of the past.

@@ -132,6 +132,44 @@ async fn a_registration_happens_once_however_its_requests_fare() {
     }
 }
 
+/// How long a registration is tried, of which each try is answered so: its result, the tries, the seconds.
+async fn tried(status: u16, times: usize, retry_after: Option<u64>) -> (bool, usize, f64) {
+    let tries = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&tries);
+    let fake = Fake::new(move |request, _| {
+        if request.method == Method::GET {
+            return answer(&json!({ "ID": "web", "JobModifyIndex": 5 }));
+        }
+        let mut tries = counted.lock().unwrap();
+        *tries += 1;
+        if *tries > times {
+            return answer(&json!({ "EvalID": "evaluation", "JobModifyIndex": 7 }));
+        }
+        let mut refusal = text(status, "rate: too many requests")?;
+        if let Some(seconds) = retry_after {
+            refusal.headers.insert("retry-after", seconds.into());
+        }
+        Ok(refusal)
+    });
+    let client = fake.client();
+    let began = client.clock().now();
+    let result = client.register_surely(&json!({ "ID": "web" }), 5, None).await;
+    let seconds = client.clock().now().duration_since(began).as_secs_f64();
+    let tries = *tries.lock().unwrap();
+    (result.is_ok(), tries, seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_ends_and_the_server_says_how_long_it_is_wanted() {
+    // Four pauses: 0.2, 0.5, 1 and 2 seconds.
+    assert_eq!(tried(429, 4, None).await, (true, 5, 3.7));
+    assert_eq!(tried(429, 5, None).await, (false, 5, 3.7));
+    // As long as the server asks for, within what a person bears; never less than of itself.
+    assert_eq!(tried(429, 1, Some(7)).await, (true, 2, 7.0));
+    assert_eq!(tried(429, 1, Some(3600)).await, (true, 2, 30.0));
+    assert_eq!(tried(429, 1, Some(0)).await, (true, 2, 0.2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deployment_is_ended_however_its_requests_fare() {
     let words = "Failed due to progress deadline - rolling back to job version 4";

@@ -148,6 +148,17 @@ async fn not_healthy_if_the_healthy_one_has_died() {
     )]);
     let (verdict, ..) = still.follow(FollowOptions::default()).await;
     assert!(matches!(verdict, Verdict::TimedOut { .. }), "{verdict:?}");
+    // Nor once the server has closed the deployment: a resume may come that late.
+    for (desired, healthy) in [("run", false), ("stop", true)] {
+        let mut closed = with_deployment(json!({ "Status": "successful" }), json!({ "HealthyAllocs": 1 }));
+        let died = json!({
+            "ClientStatus": "failed", "DesiredStatus": desired, "DeploymentStatus": { "Healthy": true },
+        });
+        closed.allocations = json!([allocation("a1", died)]);
+        let (verdict, ..) = closed.follow(FollowOptions::default()).await;
+        assert_eq!(verdict.is_healthy(), healthy, "{desired}: {verdict:?}");
+        assert!(healthy || matches!(verdict, Verdict::Failed(_)), "{verdict:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

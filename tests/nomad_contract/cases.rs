@@ -21,7 +21,7 @@ use crate::placing::{
 use crate::registering::{
     blocking_queries, check_and_set, create_only, image_of_a_job, names_with_slashes, nodes_are_ready,
     plan_of_a_change, plan_of_a_new_job, reverted, source_follows_the_image, source_is_kept,
-    stop_then_register, unknown_jobs,
+    stop_then_register, unknown_jobs, what_is_refused_and_in_which_words,
 };
 use crate::restarting::{a_restart_in_its_place, a_restart_that_fails, checks_are_told};
 use crate::rooms::{
@@ -43,6 +43,7 @@ pub async fn run(target: Target) {
         create_only,
         check_and_set,
         unknown_jobs,
+        what_is_refused_and_in_which_words,
         plan_of_a_new_job,
         plan_of_a_change,
         deployment_goes_healthy,

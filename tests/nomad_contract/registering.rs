@@ -6,7 +6,7 @@ use blackstart::nomad::{
     DiffLine, JobState, NomadError, Selector, Sign, Stopped, Submission, canonical, diff_lines, is_stopped,
     is_unchanged, job_modify_index, job_version, set_image, task_images,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Target;
 use crate::cases::{ended, healthy, read, watch};
@@ -41,6 +41,39 @@ pub async fn check_and_set(t: &Target) {
     assert_eq!((enforced, actual), (index, Some(moved.job_modify_index)));
     let now = read(t, "check-and-set").await;
     assert_eq!(now["TaskGroups"][0]["Tasks"][0]["Env"]["COLOUR"], "blue");
+}
+
+pub async fn what_is_refused_and_in_which_words(t: &Target) {
+    let minute = 60_000_000_000_u64;
+    let resources = "/TaskGroups/0/Tasks/0/Resources";
+    for (at, value, words) in [
+        (resources, json!({ "CPU": 0, "MemoryMB": 32 }), "minimum CPU value is 1; got 0"),
+        (resources, json!({ "CPU": 50, "MemoryMB": 9 }), "minimum MemoryMB value is 10; got 9"),
+        (
+            resources,
+            json!({ "CPU": 50, "Cores": 1, "MemoryMB": 32 }),
+            "Task can only ask for 'cpu' or 'cores' resource, not both.",
+        ),
+        (
+            "/TaskGroups/0/Update",
+            json!({ "HealthyDeadline": 3 * minute, "ProgressDeadline": minute }),
+            "Healthy deadline must be less than progress deadline: 3m0s > 1m0s",
+        ),
+        (
+            "/TaskGroups/0/Update",
+            json!({ "MinHealthyTime": 2 * minute, "HealthyDeadline": minute }),
+            "Minimum healthy time must be less than healthy deadline: 2m0s > 1m0s",
+        ),
+    ] {
+        let mut job = t.driver.job("refused", Task::Lasting);
+        let holder = job.pointer_mut(at.rsplit_once('/').unwrap().0).unwrap();
+        holder[at.rsplit('/').next().unwrap()] = value.clone();
+        for said in [t.client.register(&job, None, None).await.err(), t.client.plan(&job).await.err()] {
+            let said = said.unwrap_or_else(|| panic!("{value} was taken")).to_string();
+            assert!(said.contains(words), "{value}: {said}");
+        }
+    }
+    assert_eq!(t.client.job("refused").await.unwrap(), None);
 }
 
 pub async fn unknown_jobs(t: &Target) {

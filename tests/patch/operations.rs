@@ -5,39 +5,20 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::common;
-use crate::site::Site;
+use crate::site::{Looks, SERVICES, Site};
 
-const SERVICES: [&str; 6] = [
-    "job_creation",
-    "job_configuration",
-    "job_execution",
-    "job_publication",
-    "monitor",
-    "worker_pool_management",
-];
 const JOB: &str = "job_creation";
-
-/// It runs, and every allocation of it is healthy.
-fn is_up(site: &Site, id: &str) -> bool {
-    let job = site.job(id);
-    let running = site.running(id);
-    let own: Vec<&Value> = running.iter().filter(|one| one["JobVersion"] == job["Version"]).collect();
-    let well = |one: &&Value| one["ClientStatus"] == "running" && one["DeploymentStatus"]["Healthy"] == true;
-    !own.is_empty() && own.iter().all(well)
-}
 
 pub fn six_services_are_patched(site: &Site) {
     for name in SERVICES {
         site.start(name);
     }
-    let arguments: Vec<String> = SERVICES.iter().map(|name| format!("{name}=git-new")).collect();
-    let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    arguments.push("--yes");
-    site.patch(&arguments).code(0).says("6 jobs changed and healthy");
+    let file = site.patch_file(&SERVICES.map(|name| (name, Looks::New)));
+    site.patches(&["apply", &file, "--yes"]).code(0).says("6 jobs changed and healthy");
     for name in SERVICES {
-        assert_eq!(site.images(name), [format!("{name}/{name}={name}:git-new")]);
+        assert_eq!(site.looks(name), site.tag(Looks::New));
         assert_eq!(site.version(name), 1);
-        assert!(is_up(site, name), "{name}: {:#?}", site.running(name));
+        assert!(site.is_up(name), "{name}: {:#?}", site.running(name));
     }
 }
 
@@ -48,10 +29,11 @@ pub fn the_stock_client_is_not_overwritten(site: &Site) {
         return;
     };
     site.start(JOB);
-    let (_, source) = Site::reference(JOB);
+    let (_, source) = site.filed(JOB);
     let file = site.fixture.path("edited.nomad.hcl");
     std::fs::write(&file, source.replacen("env {\n", "env {\n        COLOUR = \"teal\"\n", 1)).unwrap();
-    let mut terminal = site.terminal(&[&format!("{JOB}=git-new")]);
+    let patch = site.patch_file(&[(JOB, Looks::New)]);
+    let mut terminal = site.on_terminal(&["patch", "apply", &patch]);
     terminal.until("Approve?");
     let edit = Command::new(stock)
         .args(["job", "run", "-detach"])
@@ -68,12 +50,12 @@ pub fn the_stock_client_is_not_overwritten(site: &Site) {
     terminal.answers("y");
     let (rest, code) = terminal.end();
     assert_eq!(code, 0, "{rest}");
-    assert_eq!(site.images(JOB), ["job_creation/job_creation=job_creation:git-new"]);
+    assert_eq!(site.looks(JOB), site.tag(Looks::New));
     assert_eq!(site.environment(JOB)["COLOUR"], "teal");
 }
 
 pub fn what_has_no_place_gets_one(site: &Site) {
-    let (mut job, _) = Site::reference(JOB);
+    let (mut job, _) = site.filed(JOB);
     job["TaskGroups"][0]["Tasks"][0]["Resources"]["MemoryMB"] = json!(900_000);
     site.register(&job);
     common::wait_until("the wait for a place", || {
@@ -86,8 +68,8 @@ pub fn what_has_no_place_gets_one(site: &Site) {
     refused.says("no place").says("memory");
     assert_eq!(site.version(JOB), 0);
     site.patches(&["resources", JOB, "memory=64", "--yes"]).code(0).says("1 job changed and healthy");
-    assert!(is_up(site, JOB), "{:#?}", site.running(JOB));
-    assert_eq!(site.images(JOB), [format!("{JOB}/{JOB}={JOB}:git-5d20c8f1")]);
+    assert!(site.is_up(JOB), "{:#?}", site.running(JOB));
+    assert_eq!(site.looks(JOB), site.tag(Looks::Old));
 }
 
 pub fn a_forgotten_one_comes_back(site: &Site) {
@@ -103,6 +85,6 @@ pub fn a_forgotten_one_comes_back(site: &Site) {
         !known()
     });
     site.run(&["service", "start", JOB, "--yes"]).code(0);
-    assert!(known() && is_up(site, JOB), "{:#?}", site.running(JOB));
-    assert_eq!(site.images(JOB), [format!("{JOB}/{JOB}={JOB}:git-5d20c8f1")]);
+    assert!(known() && site.is_up(JOB), "{:#?}", site.running(JOB));
+    assert_eq!(site.looks(JOB), site.tag(Looks::Old));
 }

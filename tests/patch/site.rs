@@ -1,4 +1,5 @@
-//! A Nomad with jobs in it, and the binary pointed at it: the sandbox, or a real agent.
+//! A Nomad with jobs in it, and the binary pointed at it: the sandbox, a real agent with containers, or one
+//! without.
 
 #![allow(dead_code, clippy::print_stdout, reason = "each test uses a part of it, and says what it skips")]
 
@@ -20,6 +21,20 @@ use crate::common::{self, Fixture, Outcome, PATIENCE, wait_until};
 /// One test at a time speaks to the real agent: all use the reference environment's jobs.
 static AGENT: Mutex<()> = Mutex::new(());
 
+#[path = "../nomad_contract/agent.rs"]
+pub mod agent_process;
+pub use agent_process::Agent;
+
+/// The reference environment's services.
+pub const SERVICES: [&str; 6] = [
+    "job_creation",
+    "job_configuration",
+    "job_execution",
+    "job_publication",
+    "monitor",
+    "worker_pool_management",
+];
+
 /// Where images of the reference environment come from.
 pub const REPOSITORY: &str = "registry.example.com/cosims/cosims";
 
@@ -27,7 +42,24 @@ pub struct Site {
     pub fixture: Fixture,
     pub address: String,
     arguments: Vec<String>,
-    real: Option<MutexGuard<'static, ()>>,
+    kind: Kind,
+}
+
+enum Kind {
+    Sandbox,
+    /// The agent that BLACKSTART_TEST_NOMAD names.
+    Containers(MutexGuard<'static, ()>),
+    /// An agent of the test's own, with raw_exec.
+    Raw(Arc<Agent>),
+}
+
+/// What a service is by: its image's tag, and where there are no containers a variable that its script reads.
+#[derive(Clone, Copy, Debug)]
+pub enum Looks {
+    Old,
+    New,
+    /// It ends at once.
+    Bad,
 }
 
 impl Site {
@@ -35,28 +67,56 @@ impl Site {
     pub fn sandbox() -> Self {
         let fixture = Fixture::new();
         // Without Terraform everything is up from the start.
-        let text = fixture.read("blackstart.hcl");
+        let text = fixture.read("blackstart.hcl").replace("  protected = true", "  protected = false");
         let at = text.find("environment \"sandbox\"").unwrap();
         let (before, own) = text.split_at(at);
         let (head, rest) = own.split_once("  terraform {").unwrap();
         let (_, tail) = rest.split_once("\n  nomad {").unwrap();
         fixture.write("blackstart.hcl", &format!("{before}{head}  nomad {{{tail}"));
         let address = fixture.sandbox(&["--speed", "10"]);
-        Self { fixture, address, arguments: vec!["-e".into(), "sandbox".into()], real: None }
+        Self { fixture, address, arguments: vec!["-e".into(), "sandbox".into()], kind: Kind::Sandbox }
     }
 
     /// The agent that BLACKSTART_TEST_NOMAD names (it needs the docker driver and the images of the
     /// reference environment's services, tagged git-new and git-1a2b3c4d); says so where there is none.
-    pub fn agent() -> Option<Self> {
+    pub fn agent(name: &str) -> Option<Self> {
         let Ok(address) = std::env::var("BLACKSTART_TEST_NOMAD") else {
-            println!("skipped: BLACKSTART_TEST_NOMAD is not set");
+            println!("skipped on containers: {name}: BLACKSTART_TEST_NOMAD is not set");
             return None;
         };
         let guard = AGENT.lock().unwrap_or_else(PoisonError::into_inner);
         let arguments = ["-e", "test", "--nomad-address", &address].map(str::to_owned).to_vec();
-        let site = Self { fixture: Fixture::new(), address, arguments, real: Some(guard) };
+        let fixture = Fixture::new();
+        fixture.replace("blackstart.hcl", "  protected = true", "  protected = false");
+        let site = Self { fixture, address, arguments, kind: Kind::Containers(guard) };
         site.clear();
         Some(site)
+    }
+
+    /// An agent that runs no containers; the reference environment's job files hold scripts instead.
+    pub fn raw(agent: &Arc<Agent>) -> Self {
+        let address = agent.address.clone();
+        let arguments = ["-e", "test", "--nomad-address", &address].map(str::to_owned).to_vec();
+        let site = Self { fixture: Fixture::new(), address, arguments, kind: Kind::Raw(Arc::clone(agent)) };
+        for name in SERVICES {
+            site.fixture.write(&format!("nomad-jobs/{name}.nomad.hcl"), &script_file(name));
+        }
+        wait_until("the agent's node", || {
+            let nodes = common::get(&format!("{}/v1/nodes", site.address)).unwrap_or_default();
+            let ready =
+                |node: &Value| node["Status"] == "ready" && node["Drivers"]["raw_exec"]["Healthy"] == true;
+            nodes.as_array().is_some_and(|all| all.iter().any(ready))
+        });
+        site.clear();
+        site
+    }
+
+    pub fn is_sandbox(&self) -> bool {
+        matches!(self.kind, Kind::Sandbox)
+    }
+
+    pub fn is_raw(&self) -> bool {
+        matches!(self.kind, Kind::Raw(_))
     }
 
     fn clear(&self) {
@@ -64,6 +124,86 @@ impl Site {
             let path = format!("/v1/job/{}?purge=true", escaped(stub["ID"].as_str().unwrap()));
             self.ask(Method::DELETE, &path, None);
         }
+        wait_until("room", || {
+            self.get("/v1/allocations").as_array().unwrap().iter().all(|a| a["ClientStatus"] != "running")
+        });
+    }
+
+    /// What a service is by when it looks so.
+    pub fn tag(&self, looks: Looks) -> String {
+        let (image, variable) = match looks {
+            Looks::Old => ("git-5d20c8f1", "fate-old"),
+            Looks::New => ("git-new", "fate-new"),
+            Looks::Bad => ("git-badbad00", "fate-bad"),
+        };
+        if self.is_raw() { variable.to_owned() } else { image.to_owned() }
+    }
+
+    /// What a service is by now.
+    pub fn looks(&self, id: &str) -> String {
+        let job = self.job(id);
+        let task = &job["TaskGroups"][0]["Tasks"][0];
+        if self.is_raw() {
+            return task["Env"]["FATE"].as_str().unwrap().to_owned();
+        }
+        task["Config"]["image"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()
+    }
+
+    /// A service as its file in the project has it, and the file.
+    pub fn filed(&self, id: &str) -> (Value, String) {
+        let text = self.fixture.read(&format!("nomad-jobs/{id}.nomad.hcl"));
+        let source: Arc<Source> = Source::new(id, text.clone());
+        (jobspec::parse(&source, &jobspec::Inputs::default()).unwrap().json, text)
+    }
+
+    /// The same, which says soon whether it is healthy, and isn't put back by Nomad itself.
+    pub fn service(&self, id: &str, after: Option<&str>) -> Value {
+        let seconds = |n: u64| n * 1_000_000_000;
+        let (mut job, _) = self.filed(id);
+        job["Update"]["AutoRevert"] = false.into();
+        job["Update"]["MinHealthyTime"] = json!(seconds(1));
+        if let Some(after) = after {
+            job["Meta"] = json!({ "depends_on": after });
+        }
+        let group = &mut job["TaskGroups"][0];
+        group["RestartPolicy"] =
+            json!({ "Attempts": 0, "Mode": "fail", "Interval": seconds(60), "Delay": seconds(1) });
+        group["Tasks"][0]["Resources"] = json!({ "CPU": 100, "MemoryMB": 64 });
+        job
+    }
+
+    /// A patch file that has services look so.
+    pub fn patch_file(&self, services: &[(&str, Looks)]) -> String {
+        let service = |(id, looks): &(&str, Looks)| {
+            let tag = self.tag(*looks);
+            if self.is_raw() {
+                return format!(
+                    "service \"{id}/{id}/{id}\" {{\n  set = {{ \"env.FATE\" = \"{tag}\" }}\n}}\n"
+                );
+            }
+            format!("service \"{id}\" {{\n  image = \"{tag}\"\n}}\n")
+        };
+        let text: String = services.iter().map(service).collect();
+        self.fixture.write("patches/now.hcl", &text);
+        "patches/now.hcl".to_owned()
+    }
+
+    /// It runs, and every allocation of it is healthy.
+    pub fn is_up(&self, id: &str) -> bool {
+        let job = self.job(id);
+        let running = self.running(id);
+        let own: Vec<&Value> = running.iter().filter(|one| one["JobVersion"] == job["Version"]).collect();
+        let well =
+            |one: &&Value| one["ClientStatus"] == "running" && one["DeploymentStatus"]["Healthy"] == true;
+        !own.is_empty() && own.iter().all(well)
+    }
+
+    /// Has an allocation not get healthy after a restart, or get healthy again (the sandbox's only).
+    pub fn ails(&self, allocation: &Value, ails: bool) {
+        let file = self.fixture.sandbox_file();
+        let url = format!("{}/ail", file["control"].as_str().unwrap());
+        let body = json!({ "allocation": allocation["ID"], "ails": ails });
+        send(Method::POST, &url, file["token"].as_str(), Some(&body));
     }
 
     fn whole(&self, arguments: &[&str]) -> Vec<String> {
@@ -78,8 +218,22 @@ impl Site {
 
     /// Any command on this environment, off a terminal.
     pub fn run(&self, arguments: &[&str]) -> Outcome {
+        self.fixture.run(&self.here(arguments))
+    }
+
+    /// The same in the background.
+    pub fn spawn(&self, arguments: &[&str]) -> common::Running<'_> {
+        self.fixture.spawn("command", self.fixture.command(&self.here(arguments)))
+    }
+
+    /// The same on a terminal.
+    pub fn on_terminal(&self, arguments: &[&str]) -> Terminal {
+        self.terminal_of(&self.fixture.command(&self.here(arguments)))
+    }
+
+    fn here(&self, arguments: &[&str]) -> Vec<String> {
         let all = self.arguments.iter().map(String::as_str).chain(arguments.iter().copied());
-        self.fixture.run(&all.collect::<Vec<_>>())
+        all.map(str::to_owned).collect()
     }
 
     /// `blackstart patch …`, whatever is patched, off a terminal.
@@ -99,12 +253,14 @@ impl Site {
 
     /// The same on a terminal.
     pub fn terminal(&self, arguments: &[&str]) -> Terminal {
-        let mut command = self.fixture.command(&self.whole(arguments));
+        self.terminal_of(&self.fixture.command(&self.whole(arguments)))
+    }
+
+    fn terminal_of(&self, command: &Command) -> Terminal {
         let mut session = Command::new(command.get_program());
         session.args(command.get_args()).current_dir(self.fixture.project()).env_clear();
         session.envs(self.fixture.variables()).env("TERM", "xterm").env("NO_COLOR", "1");
-        command = session;
-        let mut session = Session::spawn(command).unwrap();
+        let mut session = Session::spawn(session).unwrap();
         session.get_process_mut().set_window_size(300, 50).unwrap();
         session.set_expect_timeout(Some(PATIENCE));
         Terminal(session)
@@ -154,7 +310,7 @@ impl Site {
 
     /// Registers a job of the reference environment with its source, and waits until it is rolled out.
     pub fn start(&self, name: &str) {
-        let (job, source) = Self::reference(name);
+        let (job, source) = self.filed(name);
         self.start_job(&job, Some(&source));
     }
 
@@ -239,7 +395,12 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if self.real.is_some() && !std::thread::panicking() {
+        if let Kind::Raw(agent) = &self.kind
+            && std::thread::panicking()
+        {
+            println!("the agent said:\n{}", agent.log());
+        }
+        if !self.is_sandbox() && !std::thread::panicking() {
             self.clear();
         }
     }
@@ -279,6 +440,44 @@ impl Terminal {
             other => panic!("ended with {other:?} after {text:?}"),
         }
     }
+}
+
+/// A service as a script that ends at once where it is told to.
+fn script_file(name: &str) -> String {
+    format!(
+        r#"job "{name}" {{
+  datacenters = ["*"]
+
+  update {{
+    health_check      = "task_states"
+    min_healthy_time  = "1s"
+    healthy_deadline  = "20s"
+    progress_deadline = "60s"
+  }}
+
+  group "{name}" {{
+    task "{name}" {{
+      driver       = "raw_exec"
+      kill_timeout = "1s"
+
+      config {{
+        command = "/bin/sh"
+        args    = ["-c", "test $FATE = fate-bad && exit 1; exec sleep 86400"]
+      }}
+
+      env {{
+        FATE = "fate-old"
+      }}
+
+      resources {{
+        cpu    = 100
+        memory = 64
+      }}
+    }}
+  }}
+}}
+"#
+    )
 }
 
 /// A job's id as a part of a path.

@@ -2,6 +2,7 @@
 //! one request faring badly, and perhaps somebody else changing a job meanwhile.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,28 +12,35 @@ use blackstart::engine::{Answer, Approver, Finished, Question};
 use blackstart::http::{HttpError, Memory, Request, Response, Transport};
 use blackstart::journal::Body;
 use blackstart::sim::{Fault, FaultKind, World};
+use http::Method;
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::judge::Server;
-use crate::patching::{BEGIN, NOMAD, Place, get, patch, put};
-use crate::scenarios::{Edit, Scenario};
+use crate::patching::{BEGIN, Desk, NOMAD, Place, get, put};
+use crate::scenarios::{self, Edit, Scenario};
 
 /// The longest that anything of a patch goes on by itself: deadlines, and requests that arrive late.
 const AFTERMATH: Duration = Duration::from_secs(600);
 
 /// What one patch did and said, and what became of the cluster.
 pub struct Outcome {
-    pub finished: Finished,
+    /// None where it was killed before anything was journaled.
+    pub finished: Option<Finished>,
     /// Everything that a person was told, a line each.
     pub told: Vec<String>,
     pub journal: Vec<Body>,
     /// The requests of the patch, in order.
     pub requests: Vec<String>,
+    /// Whether the process was killed.
+    pub killed: bool,
     /// Whether somebody else's change was made.
     pub edited: bool,
     /// The jobs when the command ended, and once nothing moved any more.
     pub at_the_end: BTreeMap<String, Server>,
     pub later: BTreeMap<String, Server>,
+    /// The texts of the job files in the end.
+    pub files: BTreeMap<String, String>,
 }
 
 /// Which request fares badly, counted from 0, and how.
@@ -50,13 +58,30 @@ impl Bad {
     }
 }
 
+/// At which request, counted from 0 over all processes, the process is killed.
+#[derive(Clone, Copy, Debug)]
+pub struct Kill {
+    pub request: usize,
+    /// The server has carried it out by then.
+    pub after: bool,
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble {
+    pub fault: Option<Bad>,
+    pub kills: Vec<Kill>,
+}
+
 /// The world's door, which knows what came through it.
 struct Door {
     memory: Memory,
     world: World,
-    fault: Option<Bad>,
+    trouble: Trouble,
     edit: Option<Edit>,
     seen: Mutex<Seen>,
+    /// The process is no more.
+    killed: Notify,
 }
 
 #[derive(Default)]
@@ -81,7 +106,15 @@ impl Transport for Door {
         if edit {
             self.somebody_edits("web").await;
         }
-        if let Some(bad) = self.fault.filter(|bad| bad.hits(number)) {
+        if let Some(kill) = self.trouble.kills.iter().find(|kill| kill.request == number) {
+            if kill.after {
+                let _ = self.memory.send(request).await;
+            }
+            self.killed.notify_one();
+            std::future::pending::<()>().await;
+            unreachable!("nobody waits any more");
+        }
+        if let Some(bad) = self.trouble.fault.filter(|bad| bad.hits(number)) {
             self.world.inject(Fault { path: bare, skip: 0, times: 1, kind: bad.kind });
         }
         self.memory.send(request).await
@@ -91,38 +124,63 @@ impl Transport for Door {
 impl Door {
     async fn somebody_edits(&self, id: &str) {
         let mut job = get(&self.memory, &format!("/v1/job/{id}")).await;
-        job["TaskGroups"][0]["Tasks"][0]["Env"] = json!({ "COLOUR": "teal" });
+        job["TaskGroups"][0]["Tasks"][0]["Env"]["COLOUR"] = json!("teal");
         let index = job["JobModifyIndex"].clone();
         let body = json!({ "Job": job, "EnforceIndex": true, "JobModifyIndex": index });
         put(&self.memory, "/v1/jobs", &body).await;
     }
 }
 
-/// Says yes; at the first question somebody else may change the job.
+/// Says yes; at the first question somebody else may change the job. One who denies says no from then on.
 struct Person {
     door: Arc<Door>,
+    denies: bool,
 }
 
 #[async_trait]
 impl Approver for Person {
     async fn ask(&self, question: &Question) -> Answer {
-        match question {
-            Question::Approve { .. } => {
-                if self.door.edit == Some(Edit::AtTheQuestion) {
-                    let first = !std::mem::replace(&mut self.door.seen.lock().unwrap().edited, true);
-                    if first {
-                        self.door.somebody_edits("web").await;
-                    }
-                }
-                Answer::Yes { who: "a person".into(), how: "at a prompt".into() }
+        let Question::Approve { .. } = question else { return Answer::Nobody };
+        if self.door.edit == Some(Edit::AtTheQuestion) {
+            let first = !std::mem::replace(&mut self.door.seen.lock().unwrap().edited, true);
+            if first {
+                self.door.somebody_edits("web").await;
             }
-            _ => Answer::Nobody,
         }
+        if self.denies && self.door.seen.lock().unwrap().edited {
+            return Answer::No { who: "a person".into() };
+        }
+        Answer::Yes { who: "a person".into(), how: "at a prompt".into() }
     }
 }
 
-/// Runs a scenario's patch once.
-pub async fn run(place: &Place, scenario: &Scenario, fault: Option<Bad>, seed: u64) -> Outcome {
+async fn stop(memory: &Memory, id: &str) {
+    let request = Request::new(Method::DELETE, format!("{NOMAD}/v1/job/{id}"));
+    assert!(memory.send(request).await.unwrap().status.is_success());
+}
+
+/// A project with the scenario's job files.
+fn with_files(scenario: &Scenario) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("nomad-jobs")).unwrap();
+    for (id, _) in &scenario.images {
+        std::fs::write(file_of(folder.path(), id), scenarios::file(id)).unwrap();
+    }
+    folder
+}
+
+/// What the scenario's files say by now.
+fn files_of(folder: &Path, scenario: &Scenario) -> BTreeMap<String, String> {
+    let text = |id: &str| std::fs::read_to_string(file_of(folder, id)).unwrap();
+    scenario.images.iter().map(|(id, _)| ((*id).to_owned(), text(id))).collect()
+}
+
+fn file_of(folder: &Path, id: &str) -> PathBuf {
+    folder.join("nomad-jobs").join(format!("{id}.nomad.hcl"))
+}
+
+/// Runs a scenario's patch once; where it is killed, it is gone on with.
+pub async fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64) -> Outcome {
     let clock = Clock::virtual_from(BEGIN.parse().unwrap());
     let (world, memory) = place.world(&clock, seed);
     let running = tokio::spawn(world.clone().run());
@@ -131,20 +189,41 @@ pub async fn run(place: &Place, scenario: &Scenario, fault: Option<Bad>, seed: u
     }
     clock.sleep(Duration::from_secs(120)).await;
 
+    if scenario.service == Some("start") {
+        stop(&memory, "web").await;
+        clock.sleep(Duration::from_secs(30)).await;
+    }
+    let folder = scenario.files.then(|| with_files(scenario));
+    let desk = Desk::new(place, folder.as_ref().map(|folder| folder.path().to_owned()), &clock);
     let door = Arc::new(Door {
         memory: memory.clone(),
         world: world.clone(),
-        fault,
+        trouble,
         edit: scenario.edit,
         seen: Mutex::default(),
+        killed: Notify::new(),
     });
-    let person = Arc::new(Person { door: Arc::clone(&door) });
-    let transport = Arc::clone(&door) as Arc<dyn Transport>;
-    let (finished, told, journal) = patch(place, &clock, transport, person, &scenario.images).await;
+    let plan = scenarios::plan(scenario);
+    let mut finished = None;
+    for _ in 0..=door.trouble.kills.len() {
+        let person = Arc::new(Person { door: Arc::clone(&door), denies: scenario.denies });
+        let transport = Arc::clone(&door) as Arc<dyn Transport>;
+        finished = tokio::select! {
+            finished = desk.run(place, &plan, transport, person) => Some(finished),
+            () = door.killed.notified() => None,
+        };
+        if finished.is_some() || desk.journal.runs().unwrap().is_empty() {
+            break;
+        }
+        clock.sleep(Duration::from_secs(seed % 40)).await;
+    }
     let at_the_end = Server::all(&memory, scenario).await;
     clock.sleep(AFTERMATH).await;
     let later = Server::all(&memory, scenario).await;
     running.abort();
+    let journal = desk.journal.all().iter().map(|record| record.body.clone()).collect();
     let Seen { requests, edited } = std::mem::take(&mut *door.seen.lock().unwrap());
-    Outcome { finished, told, journal, requests, edited, at_the_end, later }
+    let files = folder.map(|folder| files_of(folder.path(), scenario)).unwrap_or_default();
+    let killed = door.trouble.kills.iter().any(|kill| kill.request < requests.len());
+    Outcome { finished, told: desk.told(), journal, requests, killed, edited, at_the_end, later, files }
 }

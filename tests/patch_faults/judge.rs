@@ -41,12 +41,13 @@ impl Server {
             .as_array()
             .unwrap()
             .iter()
-            .map(|version| (version["Version"].as_u64().unwrap(), tag(version)))
+            .map(|version| (version["Version"].as_u64().unwrap(), looks(version)))
             .collect();
         versions.sort();
         let allocations = get(memory, &format!("/v1/job/{id}/allocations")).await;
         let own = |a: &&Value| a["JobVersion"] == job["Version"] && a["DesiredStatus"] == "run";
         let own: Vec<&Value> = allocations.as_array().unwrap().iter().filter(own).collect();
+        let count = job["TaskGroups"][0]["Count"].as_u64().unwrap();
         let well = |a: &&Value| a["ClientStatus"] == "running" && a["DeploymentStatus"]["Healthy"] == true;
         let mut registrations = BTreeMap::new();
         for evaluation in get(memory, &format!("/v1/job/{id}/evaluations")).await.as_array().unwrap() {
@@ -55,18 +56,25 @@ impl Server {
             }
         }
         Self {
-            tag: tag(&job),
+            tag: looks(&job),
             colour: job["TaskGroups"][0]["Tasks"][0]["Env"]["COLOUR"].as_str().map(str::to_owned),
-            healthy: own.iter().any(well),
+            healthy: own.iter().filter(|one| well(one)).count() as u64 == count,
             versions: versions.into_iter().map(|(_, tag)| tag).collect(),
             registrations,
         }
     }
 }
 
-fn tag(job: &Value) -> String {
-    let image = job["TaskGroups"][0]["Tasks"][0]["Config"]["image"].as_str().unwrap();
-    image.rsplit(':').next().unwrap().to_owned()
+/// What a job is by, of what scenarios change: its image's tag where all else is as it was.
+fn looks(job: &Value) -> String {
+    let group = &job["TaskGroups"][0];
+    let task = &group["Tasks"][0];
+    let image = task["Config"]["image"].as_str().unwrap();
+    match (task["Env"]["MODE"].as_str(), group["Count"].as_u64()) {
+        (Some(mode), _) if mode != "slow" => format!("MODE={mode}"),
+        (_, Some(count)) if count != 1 => format!("×{count}"),
+        _ => image.rsplit(':').next().unwrap().to_owned(),
+    }
 }
 
 /// What became of a patch.
@@ -98,7 +106,10 @@ pub fn judge(scenario: &Scenario, outcome: &Outcome) -> (Class, String) {
     }
     for (id, tag) in &scenario.images {
         let server = &later[*id];
+        // Started again, it is as it was before its stop, which made a version, too.
+        let before = if scenario.service == Some("start") { 2 } else { 0 };
         let ours = server.versions.iter().filter(|version| *version == tag).count();
+        let ours = ours.saturating_sub(before);
         if ours > 1 {
             return (Class::Doubled, format!("'{id}' has {ours} versions of {tag}: {:?}", server.versions));
         }
@@ -109,7 +120,11 @@ pub fn judge(scenario: &Scenario, outcome: &Outcome) -> (Class, String) {
     let has_it = |id: &str, tag: &str| later[id].tag == tag && later[id].healthy;
     let as_before = |id: &str| later[id].tag == OLD && later[id].healthy;
     let tried = |id: &str, tag: &str| later[id].versions.iter().any(|version| version == tag);
-    if matches!(outcome.finished.ending, Ending::Done | Ending::NothingToDo) {
+    if let Some(why) = wrong_file(scenario, outcome) {
+        return (Class::HalfSaid, why);
+    }
+    let ending = outcome.finished.as_ref().map(|finished| finished.ending);
+    if matches!(ending, Some(Ending::Done | Ending::NothingToDo)) {
         for (id, tag) in &scenario.images {
             let now = &outcome.at_the_end[*id];
             if now.tag != *tag || !now.healthy || !has_it(id, tag) {
@@ -126,12 +141,15 @@ pub fn judge(scenario: &Scenario, outcome: &Outcome) -> (Class, String) {
     }
     // What was changed, or may be, is named in the last words.
     for (id, tag) in &scenario.images {
-        if tried(id, tag) && !outcome.finished.summary.contains(id) {
+        let last = outcome.finished.as_ref().map_or("", |finished| &finished.summary);
+        let changed = tried(id, tag) && !(as_before(id) && outcome.killed);
+        if changed && !last.contains(id) {
             return (Class::HalfSaid, format!("'{id}' was changed, and the last words don't name it"));
         }
     }
     // Up to the one that failed all have theirs; that one is as before, and so is what depends on it.
-    let done = scenario.images.iter().take_while(|(id, tag)| has_it(id, tag)).count();
+    let has = |(id, tag): &&(&str, &str)| !scenario.revert_all && has_it(id, tag);
+    let done = scenario.images.iter().take_while(has).count();
     let rest = &scenario.images[done..];
     let said = ["rolls back", "rolled back", "goes back", "went back", "reverted", "as it was", "as before"];
     if rest.iter().all(|(id, _)| as_before(id))
@@ -141,6 +159,27 @@ pub fn judge(scenario: &Scenario, outcome: &Outcome) -> (Class, String) {
         return (Class::Reverted, String::new());
     }
     (Class::Unfinished, String::new())
+}
+
+/// A file that has what doesn't run, or one that lacks what is said to be done.
+fn wrong_file(scenario: &Scenario, outcome: &Outcome) -> Option<String> {
+    let ending = outcome.finished.as_ref().map(|finished| finished.ending);
+    let done = matches!(ending, Some(Ending::Done | Ending::NothingToDo));
+    scenario.images.iter().find_map(|(id, looks)| {
+        let text = outcome.files.get(*id)?;
+        let before = crate::scenarios::file(id);
+        let after = match looks.strip_prefix("MODE=") {
+            Some(mode) => before.replace("\"slow\"", &format!("\"{mode}\"")),
+            None => before.replace(OLD, looks),
+        };
+        let runs = &outcome.later[*id].tag;
+        match *text == after {
+            _ if *text != before && *text != after => Some(format!("the file of '{id}' is spoilt: {text}")),
+            true if runs != looks => Some(format!("the file of '{id}' has {looks}, and {runs} runs")),
+            false if done => Some(format!("it says done; the file of '{id}' doesn't have {looks}")),
+            _ => None,
+        }
+    })
 }
 
 /// How the record or the words contradict the server.

@@ -1,18 +1,18 @@
 //! A patch in virtual time, as a rehearsal would run it: engine, step and client over a given transport.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use blackstart::base::{Clock, RunId, Secrets, Source};
 use blackstart::dialect::{Values, functions};
-use blackstart::engine::{self, Approval, Approver, Facts, Finished, Resume, Run};
+use blackstart::engine::{self, Approval, Approver, Blobs, Facts, Finished, Resume, Run};
 use blackstart::environment::{Environment, Parts};
 use blackstart::event::{Teller, What};
 use blackstart::gate::Gatekeeper;
 use blackstart::hcl::Value as Hcl;
 use blackstart::http::{Memory, Request, Transport};
-use blackstart::journal::{Body, Journal, MemoryStore, Store};
+use blackstart::journal::{Journal, MemoryStore};
 use blackstart::sim::{Infrastructure, World, WorldOptions};
 use blackstart::{plan, settings, step};
 use http::Method;
@@ -31,7 +31,9 @@ pub struct Place {
 impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let text = "project = \"faults\"\nenvironment \"sandbox\" {\n  simulated = true\n}\n";
+        let text = format!(
+            "project = \"faults\"\nenvironment \"sandbox\" {{\n  simulated = true\n  nomad {{\n    address = \"{NOMAD}\"\n    files = [\"nomad-jobs/*.nomad.hcl\"]\n  }}\n}}\n"
+        );
         std::fs::write(folder.path().join(settings::FILE_NAME), text).unwrap();
         let scope = settings::unknown_roots(Values::new(functions(&Secrets::default())));
         let project = settings::read(folder.path(), &scope).unwrap();
@@ -40,6 +42,13 @@ impl Place {
 
     pub fn root(&self) -> PathBuf {
         self.folder.path().to_owned()
+    }
+
+    /// Without job files where there are none.
+    fn settings_in(&self, root: &Path) -> settings::Environment {
+        let mut settings = self.settings.clone();
+        settings.nomad = settings.nomad.filter(|_| root.join("nomad-jobs").is_dir());
+        settings
     }
 
     /// A cluster without jobs, and where it answers.
@@ -67,89 +76,93 @@ pub async fn put(memory: &Memory, path: &str, body: &Value) {
     assert!(answer.status.is_success(), "{path}: {}", answer.text());
 }
 
-/// The plan that `patch image` makes.
-fn patch_plan(images: &[(&str, &str)]) -> String {
-    let images: Vec<String> = images.iter().map(|(job, tag)| format!("{job:?} = {tag:?}")).collect();
-    format!(
-        "plan \"patch-image\" {{\n  operation = \"patch\"\n  wave \"patch\" {{\n    step \"nomad_patch\" \"image\" {{\n      \
-         images = {{\n{}\n}}\n    }}\n  }}\n}}\n",
-        images.join("\n")
-    )
+/// Where patches of one cluster are run, one after another: what outlives each process.
+pub struct Desk {
+    pub clock: Clock,
+    pub journal: Journal,
+    pub root: PathBuf,
+    blobs: Arc<Blobs>,
+    told: Arc<Mutex<Vec<String>>>,
 }
 
-/// Patches images through a transport, and gives how it ended, what was told, and the journal.
-pub async fn patch(
-    place: &Place,
-    clock: &Clock,
-    transport: Arc<dyn Transport>,
-    person: Arc<dyn Approver>,
-    images: &[(&str, &str)],
-) -> (Finished, Vec<String>, Vec<Body>) {
-    patch_into(place, clock, transport, person, images, Box::new(MemoryStore::default())).await
-}
-
-/// As [`patch`], with a store for the journal.
-pub async fn patch_into(
-    place: &Place,
-    clock: &Clock,
-    transport: Arc<dyn Transport>,
-    person: Arc<dyn Approver>,
-    images: &[(&str, &str)],
-    store: Box<dyn Store>,
-) -> (Finished, Vec<String>, Vec<Body>) {
-    let secrets = Secrets::default();
-    let functions = functions(&secrets);
-    let mut scope = Values::new(Arc::clone(&functions)).with("var", Hcl::Unknown);
-    for root in ["downtime", "outage", "env", "environment", "now", "terraform", "step", "recorded"] {
-        scope.set(root, Hcl::Unknown);
+impl Desk {
+    pub fn new(place: &Place, root: Option<PathBuf>, clock: &Clock) -> Self {
+        let journal = Journal::open(Box::new(MemoryStore::default()), clock.clone(), Secrets::default());
+        Self {
+            clock: clock.clone(),
+            journal: journal.unwrap(),
+            root: root.unwrap_or_else(|| place.root()),
+            blobs: Arc::default(),
+            told: Arc::default(),
+        }
     }
-    let source = Source::new("the patch", patch_plan(images));
-    let plan = plan::load(&source, &scope).unwrap().remove(0);
-    let journal = Journal::open(store, clock.clone(), secrets.clone()).unwrap();
-    let environment = Arc::new(Environment::new(Parts {
-        project: "faults".into(),
-        root: place.root(),
-        settings: place.settings.clone(),
-        terraform: None,
-        transport,
-        clock: clock.clone(),
-        secrets: secrets.clone(),
-        functions,
-        variables: BTreeMap::new(),
-        shell: BTreeMap::new(),
-        nomad_address: Some(NOMAD.to_owned()),
-        sandbox: None,
-        inputs: BTreeMap::new(),
-        downtime: None,
-        last_stop: None,
-        recorded: BTreeMap::new(),
-        rehearsal: true,
-        job_files: Vec::new(),
-        siblings: Vec::new(),
-    }));
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let listener = Arc::clone(&told);
-    let teller = Teller::new(move |event: What| listener.lock().unwrap().extend(said(&event)));
-    let steps = step::build(&plan, &environment);
-    let mut run = Run::new(
-        RunId("faults".into()),
-        plan,
-        Resume::New { downtime: None },
-        steps,
-        Arc::new(Gatekeeper(Arc::clone(&environment))),
-        Arc::clone(&environment) as Arc<dyn Facts>,
-        journal.clone(),
-        clock.clone(),
-        teller,
-        person,
-        watch::Sender::new(0).subscribe(),
-    );
-    run.environment = "sandbox".into();
-    run.who = "a person".into();
-    let finished = engine::run(&run, Approval::Ask).await;
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    let records = journal.all().iter().map(|record| record.body.clone()).collect();
-    (finished, told, records)
+
+    /// Everything that a person was told by now, a line each.
+    pub fn told(&self) -> Vec<String> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// Runs the plan from its beginning, or goes on with the run that the journal ends with.
+    pub async fn run(
+        &self,
+        place: &Place,
+        plan: &str,
+        transport: Arc<dyn Transport>,
+        person: Arc<dyn Approver>,
+    ) -> Finished {
+        let secrets = Secrets::default();
+        let functions = functions(&secrets);
+        let mut scope = Values::new(Arc::clone(&functions)).with("var", Hcl::Unknown);
+        for root in ["downtime", "outage", "env", "environment", "now", "terraform", "step", "recorded"] {
+            scope.set(root, Hcl::Unknown);
+        }
+        let plan = plan::load(&Source::new("the patch", plan), &scope).unwrap().remove(0);
+        let environment = Arc::new(Environment::new(Parts {
+            project: "faults".into(),
+            root: self.root.clone(),
+            settings: place.settings_in(&self.root),
+            terraform: None,
+            transport,
+            clock: self.clock.clone(),
+            secrets: secrets.clone(),
+            functions,
+            variables: BTreeMap::new(),
+            shell: BTreeMap::new(),
+            nomad_address: Some(NOMAD.to_owned()),
+            sandbox: None,
+            inputs: BTreeMap::new(),
+            downtime: None,
+            last_stop: None,
+            recorded: BTreeMap::new(),
+            rehearsal: true,
+            job_files: Vec::new(),
+            siblings: Vec::new(),
+        }));
+        let listener = Arc::clone(&self.told);
+        let teller = Teller::new(move |event: What| listener.lock().unwrap().extend(said(&event)));
+        let steps = step::build(&plan, &environment);
+        let resume = match self.journal.runs().unwrap().last() {
+            Some(run) => Resume::Of(Box::new(run.clone())),
+            None => Resume::New { downtime: None },
+        };
+        let mut run = Run::new(
+            RunId("faults".into()),
+            plan,
+            resume,
+            steps,
+            Arc::new(Gatekeeper(Arc::clone(&environment))),
+            Arc::clone(&environment) as Arc<dyn Facts>,
+            self.journal.clone(),
+            self.clock.clone(),
+            teller,
+            person,
+            watch::Sender::new(0).subscribe(),
+        );
+        run.environment = "sandbox".into();
+        run.who = "a person".into();
+        run.blobs = Arc::clone(&self.blobs);
+        engine::run(&run, Approval::Ask).await
+    }
 }
 
 /// What a person reads of an event.

@@ -18,7 +18,7 @@ pub enum Edit {
 
 impl Edit {
     pub fn is_before(self, method: &Method, path: &str) -> bool {
-        let register = *method != Method::GET && matches!(path, "/v1/job/web" | "/v1/jobs");
+        let register = *method != Method::GET && path == "/v1/job/web";
         self == Self::BeforeTheRegistration && register
     }
 }
@@ -26,9 +26,17 @@ impl Edit {
 pub struct Scenario {
     pub name: &'static str,
     pub jobs: Vec<Value>,
-    /// Jobs and the tags they are to get, in the order of their dependencies.
+    /// Jobs and what they are to get, in the order of their dependencies: an image's tag, `×COUNT` or `MODE=VALUE`.
     pub images: Vec<(&'static str, &'static str)>,
     pub edit: Option<Edit>,
+    /// All go back where one fails, or where the person doesn't go on.
+    pub revert_all: bool,
+    /// The person says no once somebody else has changed a job.
+    pub denies: bool,
+    /// The jobs have files.
+    pub files: bool,
+    /// It is no patch: the job is scaled (`scale`), or stopped before and started (`start`).
+    pub service: Option<&'static str>,
     /// What becomes of it without a fault.
     pub usual: Class,
 }
@@ -39,6 +47,10 @@ pub fn all() -> Vec<Scenario> {
         jobs: vec![job("web", auto_revert, None)],
         images: vec![("web", tag)],
         edit: None,
+        revert_all: false,
+        denies: false,
+        files: false,
+        service: None,
         usual,
     };
     let two = |name, tag, usual| Scenario {
@@ -47,6 +59,18 @@ pub fn all() -> Vec<Scenario> {
         ..one(name, tag, true, usual)
     };
     let edited = |name, edit, usual| Scenario { edit: Some(edit), ..one(name, "git-new", true, usual) };
+    let all_back = |scenario| Scenario { revert_all: true, ..scenario };
+    let filed = |scenario| Scenario { files: true, ..scenario };
+    let one_fails = |name| {
+        let jobs = vec![job("api", true, None), job("db", false, None), job("web", false, Some("api"))];
+        let images = vec![("api", "git-new"), ("db", "MODE=fast"), ("web", "git-bad")];
+        all_back(Scenario { jobs, images, ..one(name, "", true, Class::Reverted) })
+    };
+    let denied = |name| Scenario {
+        edit: Some(Edit::BeforeTheRegistration),
+        denies: true,
+        ..all_back(two(name, "git-new", Class::Reverted))
+    };
     vec![
         one("a healthy image", "git-new", true, Class::Done),
         one("an image that can't be pulled, auto_revert", "git-bad", true, Class::Reverted),
@@ -56,6 +80,15 @@ pub fn all() -> Vec<Scenario> {
         two("two dependent jobs, the second image bad", "git-bad", Class::Reverted),
         edited("an edit while the person decides", Edit::AtTheQuestion, Class::Done),
         edited("an edit right before the registration", Edit::BeforeTheRegistration, Class::Done),
+        one("a count", "×2", true, Class::Done),
+        one("an environment variable", "MODE=fast", true, Class::Done),
+        filed(two("two jobs with files", "git-new", Class::Done)),
+        filed(two("two jobs with files, the second image bad", "git-bad", Class::Reverted)),
+        filed(one_fails("revert-all: the last of three fails, with files")),
+        filed(denied("revert-all: a no after a conflict, with files")),
+        Scenario { service: Some("scale"), ..one("a service that is scaled", "×2", true, Class::Done) },
+        Scenario { service: Some("start"), ..one("a service that is started", OLD, true, Class::Done) },
+        all_back(edited("revert-all: an edit while the person decides", Edit::AtTheQuestion, Class::Done)),
     ]
 }
 
@@ -78,4 +111,43 @@ fn job(id: &str, auto_revert: bool, depends_on: Option<&str>) -> Value {
             }],
         }],
     })
+}
+
+/// The plan that `patch` makes of a scenario.
+pub fn plan(scenario: &Scenario) -> String {
+    if let Some(name) = scenario.service {
+        return service(name);
+    }
+    let service = |(id, looks): &(&str, &str)| {
+        let what = match (looks.strip_prefix('×'), looks.strip_prefix("MODE=")) {
+            (Some(count), _) => format!("set = {{ \"group.{id}.count\" = {count} }}"),
+            (_, Some(mode)) => format!("set = {{ \"group.{id}.task.{id}.env.MODE\" = \"{mode}\" }}"),
+            _ => format!("image = \"{looks}\""),
+        };
+        format!("      service \"{id}\" {{\n        {what}\n      }}\n")
+    };
+    let services: String = scenario.images.iter().map(service).collect();
+    let on_failure = if scenario.revert_all { "revert-all" } else { "stop" };
+    format!(
+        "plan \"patch-image\" {{\n  operation = \"patch\"\n  wave \"patch\" {{\n    step \"nomad_patch\" \"image\" {{\n      \
+         on_failure = \"{on_failure}\"\n{services}    }}\n  }}\n}}\n"
+    )
+}
+
+/// A service that is scaled, or started again after a stop.
+fn service(name: &str) -> String {
+    let step = match name {
+        "scale" => "step \"nomad_scale\" \"it\" {\n      job = \"web\"\n      count = 2\n    }",
+        _ => "step \"nomad_start\" \"it\" {\n      jobs = [\"web\"]\n    }",
+    };
+    format!("plan \"{name}\" {{\n  operation = \"other\"\n  wave \"it\" {{\n    {step}\n  }}\n}}\n")
+}
+
+/// The same job as a file.
+pub fn file(id: &str) -> String {
+    format!(
+        "# {id}\njob \"{id}\" {{\n  group \"{id}\" {{\n    count = 1\n    task \"{id}\" {{\n      driver = \"docker\"\n      \
+         config {{\n        image = \"registry.example.com/team/{id}:{OLD}\" # kept\n      }}\n      env {{\n        \
+         MODE = \"slow\"\n      }}\n    }}\n  }}\n}}\n"
+    )
 }

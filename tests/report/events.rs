@@ -263,7 +263,7 @@ pub fn pause() -> Vec<Event> {
         What::WaveStarted { wave: "services".into(), index: 1, of: 1 },
         started("services", "jobs", "nomad_job", "6 jobs to bring up"),
         What::Interrupted { text: "nothing new is started; waiting for what runs".into() },
-        What::StepFailed { step: "jobs".into(), error: error.clone(), seconds: 65.0 },
+        What::StepFailed { step: "jobs".into(), error: error.clone(), seconds: 65.0, interrupted: false },
         What::Finished {
             ending: Ending::Paused,
             summary: format!("jobs: {error}"),

@@ -39,7 +39,8 @@ fn secrets_are_masked_by_value() {
     // Words of the format stay readable even when somebody's password is one of them.
     secrets.add("step_failed");
     let error = "login with s3cret\"value\nsecond line failed".to_owned();
-    let failed = event(0, false, What::StepFailed { step: "db".into(), error, seconds: 1.0 });
+    let failed =
+        event(0, false, What::StepFailed { step: "db".into(), error, seconds: 1.0, interrupted: false });
     for options in [json(), Options::default()] {
         let machine = options.json;
         let (out, err) = written(options, &secrets, |reporter| {
@@ -132,7 +133,7 @@ fn whats() -> impl Strategy<Value = Vec<What>> {
             What::GateFailed { wave: a.clone(), gate: b.clone(), error: d.clone(), waited: 1.5 },
             What::Recorded { name: a.clone(), value: serde_json::json!({ b.clone(): [c.clone()] }) },
             What::StepDone { step: b.clone(), summary: a.clone(), seconds: 2.0 },
-            What::StepFailed { step: b.clone(), error: c.clone(), seconds: 2.0 },
+            What::StepFailed { step: b.clone(), error: c.clone(), seconds: 2.0, interrupted: false },
             What::Interrupted { text: d.clone() },
             What::WaveDone { wave: a.clone(), seconds: 2.0 },
             What::Finished {

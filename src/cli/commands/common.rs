@@ -137,7 +137,7 @@ pub async fn look_made(
         ));
         return Ok(Code::Done);
     }
-    let yes = if opened.settings.protected { "" } else { "--yes, or " };
+    let yes = if preview.protected { "" } else { "--yes, or " };
     let what = "this needs an approval, and there is no terminal to ask at; nothing was changed";
     let help = format!("run it in a terminal, or give {yes}--approve {}", preview.digest);
     Err(Failure::new(Code::Denied, what).help(help))

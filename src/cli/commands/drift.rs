@@ -12,6 +12,7 @@ use crate::cli::ui::Ui;
 ///
 /// The server itself compares them, so that what a file leaves out counts as the default it stands for.
 /// Exit code 2 where something differs, 0 where nothing does. Changes nothing.
+/// Jobs that others own are left out where blackstart.hcl names them: `nomad { ignore = ["other-*"] }`.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  blackstart drift test\n  blackstart drift -e test --json\n  blackstart drift test --save"

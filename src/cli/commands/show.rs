@@ -67,7 +67,7 @@ fn said(record: &Record) -> String {
         Body::Recorded { name, value } => format!("  recorded {name} = {value}"),
         Body::Answered { question, answer, who } => format!("  {who} answered {answer}: {question}"),
         Body::PatchDropped { job, path, who, how } => {
-            format!("  {who} gave the patch of {job} {path} up ({how})")
+            format!("  {who}: the patch of {job} {path} is not asked about any more ({how})")
         }
         Body::JobsKept { jobs, .. } => format!("  {} kept as they were", text::count(jobs.len(), "job")),
         Body::RunPaused { reason } => format!("paused: {reason}"),

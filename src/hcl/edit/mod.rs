@@ -21,4 +21,4 @@ pub use json_insert::add_json_member;
 pub use list::replace_elements;
 pub use literal::rewrite;
 pub use remove::{remove, remove_member};
-pub use render::{duration, is_json, is_name, json_text, text};
+pub use render::{is_json, is_name, json_text, text};

@@ -55,20 +55,3 @@ pub fn key_text(key: &str) -> String {
 pub fn is_name(text: &str) -> bool {
     text.starts_with(starts_name) && text.chars().all(continues_name) && text != "for"
 }
-
-/// A length of time in nanoseconds as Nomad's files have it: `30s`, `5m`, `1h`.
-pub fn duration(nanoseconds: i64) -> String {
-    const UNITS: [(i64, &str); 6] = [
-        (3_600_000_000_000, "h"),
-        (60_000_000_000, "m"),
-        (1_000_000_000, "s"),
-        (1_000_000, "ms"),
-        (1_000, "us"),
-        (1, "ns"),
-    ];
-    if nanoseconds == 0 {
-        return "0s".to_owned();
-    }
-    let unit = UNITS.iter().find(|(size, _)| nanoseconds % size == 0);
-    unit.map_or_else(|| format!("{nanoseconds}ns"), |(size, name)| format!("{}{name}", nanoseconds / size))
-}

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::base::{Diagnostic, Span, text};
 use crate::hcl::eval::env::{Env, Evaluated};
 use crate::hcl::eval::scope::{Root, Scope};
+use crate::hcl::eval::typing::type_of;
 use crate::hcl::eval::{access, operators, template};
 use crate::hcl::functions::call;
 use crate::hcl::tree::{Expr, ExprKind, For, Ident, ObjectItem, ObjectKey};
@@ -135,6 +136,12 @@ fn object(items: &[ObjectItem], env: &Env<'_>) -> Evaluated {
         let value = evaluate(&item.value, env)?;
         let key = match &item.key {
             ObjectKey::Name(ident) => Value::string(ident.text.as_str()),
+            // Refused only here: within `try` or `can` it may be written.
+            ObjectKey::Expr(expr) if matches!(expr.kind, ExprKind::Traversal { .. }) => {
+                return Err(Diagnostic::error("a key can't be a reference")
+                    .at(&expr.span)
+                    .help("put it in parentheses to use its value, or in quotes to use its text"));
+            }
             ObjectKey::Expr(expr) => key(&evaluate(expr, env)?, &expr.span)?,
         };
         match key {
@@ -194,13 +201,13 @@ pub fn truth(value: &Value, span: &Span, what: &str) -> Result<Option<bool>, Dia
 fn conditional(test: &Expr, yes: &Expr, no: &Expr, span: &Span, env: &Env<'_>) -> Evaluated {
     let truth = condition(test, env, "the condition")?;
     let (yes_value, no_value) = (evaluate(yes, env), evaluate(no, env));
-    let (chosen, other) = match truth {
+    let (chosen, other, exprs) = match truth {
         None => return Ok(Value::Unknown),
-        Some(true) => (yes_value?, no_value),
-        Some(false) => (no_value?, yes_value),
+        Some(true) => (yes_value?, no_value, [yes, no]),
+        Some(false) => (no_value?, yes_value, [no, yes]),
     };
     let Ok(other) = other else { return Ok(chosen) };
-    match unify(&[Type::of(&chosen), Type::of(&other)]) {
+    match unify(&[type_of(exprs[0], &chosen, env), type_of(exprs[1], &other, env)]) {
         Some(of) => convert(&chosen, &of)
             .map_err(|error| Diagnostic::error(format!("for the result, {error}")).at(span)),
         None => Err(Diagnostic::error(format!(

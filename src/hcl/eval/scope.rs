@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::hcl::{Functions, Value};
+use crate::hcl::{Functions, Type, Value};
 
 /// What a root name stands for.
 pub enum Root {
@@ -22,6 +22,11 @@ pub trait Scope {
     /// The value of a root without a copy, for scopes whose values live long and may be large. Asked
     /// before [`Scope::root`].
     fn root_ref(&self, _name: &str) -> Option<&Value> {
+        None
+    }
+
+    /// The type that `root.name` was declared with.
+    fn declared(&self, _root: &str, _name: &str) -> Option<&Type> {
         None
     }
 

@@ -1,23 +1,40 @@
 //! The call of a function: its arguments, and the three that see expressions instead of values.
 
 use crate::base::{Diagnostic, Span, text};
-use crate::hcl::eval::{Env, Evaluated, evaluate};
+use crate::hcl::eval::{Env, Evaluated, evaluate, type_of};
 use crate::hcl::functions::registry::{Body, Fault, Function};
 use crate::hcl::tree::{Expr, Ident};
-use crate::hcl::value::{Type, TypeRules, Value, convert};
+use crate::hcl::value::{Type, TypeRules, Value, convert, unify};
 
 pub fn call(name: &Ident, args: &[Expr], expand: bool, span: &Span, env: &Env<'_>) -> Evaluated {
     let Some(function) = env.scope.functions().get(&name.text) else {
         return Err(unknown(name, env));
     };
     match &function.body {
+        Body::Try | Body::Can | Body::Convert if expand => {
+            let Some((mut values, _)) = arguments(name, function, args, true, span, env)? else {
+                return Ok(Value::Unknown);
+            };
+            match (&function.body, values.len()) {
+                // What is spread has values.
+                (Body::Try, 1..) => Ok(values.swap_remove(0)),
+                (Body::Can, 1) => Ok(Value::Bool(true)),
+                _ => {
+                    let error = format!("`{}` can't be given so many arguments by `...`", name.text);
+                    Err(Diagnostic::error(error).at(span))
+                }
+            }
+        }
         Body::Try => try_each(args, span, env),
         Body::Can => can(args, span, env),
         Body::Convert => converted(args, span, env),
         Body::Plain(body) => {
-            let Some((values, spans)) = arguments(name, function, args, expand, span, env)? else {
+            let Some((mut values, spans)) = arguments(name, function, args, expand, span, env)? else {
                 return Ok(Value::Unknown);
             };
+            if !expand {
+                typed(name, args, &mut values, span, env)?;
+            }
             body(&values).map_err(|fault| blamed(&fault, name, &spans, span))
         }
     }
@@ -36,6 +53,38 @@ fn unknown(name: &Ident, env: &Env<'_>) -> Diagnostic {
 fn blamed(fault: &Fault, name: &Ident, spans: &[Span], span: &Span) -> Diagnostic {
     let place = fault.argument.and_then(|i| spans.get(i)).unwrap_or(span);
     Diagnostic::error(format!("`{}`: {}", name.text, fault.message)).at(place)
+}
+
+/// For functions that ask for the type of a null, too.
+fn typed(
+    name: &Ident,
+    args: &[Expr],
+    values: &mut [Value],
+    span: &Span,
+    env: &Env<'_>,
+) -> Result<(), Diagnostic> {
+    let types = || args.iter().zip(values.iter()).map(|(arg, value)| type_of(arg, value, env));
+    match name.text.as_str() {
+        "coalesce" => {
+            let types: Vec<Type> = types().collect();
+            let Some(of) = unify(&types) else {
+                let error = "`coalesce`: the arguments must be of one type";
+                return Err(Diagnostic::error(error).at(span));
+            };
+            for (value, arg) in values.iter_mut().zip(args) {
+                *value = convert(value, &of)
+                    .map_err(|error| Diagnostic::error(format!("`coalesce`: {error}")).at(&arg.span))?;
+            }
+        }
+        "coalescelist" => {
+            if let Some(at) = types().position(|of| !matches!(of, Type::List(_) | Type::Tuple(_))) {
+                let error = format!("`coalescelist`: a list is needed, not {}", values[at].described());
+                return Err(Diagnostic::error(error).at(&args[at].span));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 fn can(args: &[Expr], span: &Span, env: &Env<'_>) -> Evaluated {

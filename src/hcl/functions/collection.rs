@@ -56,10 +56,13 @@ pub fn register(table: &mut Table) {
     table.variadic("coalesce", &[], Any, coalesce).with_nulls();
     table
         .variadic("coalescelist", &[], Any, |args| {
-            for i in 0..args.len() {
-                if !list(args, i)?.is_empty() {
-                    return Ok(args[i].clone());
-                }
+            let fits = |arg: &Value| matches!(arg, Value::Null | Value::List(_) | Value::Tuple(_));
+            if let Some(at) = args.iter().position(|arg| !fits(arg)) {
+                return Err(Fault::at(at, format!("a list is needed, not {}", args[at].described())));
+            }
+            let filled = args.iter().find(|arg| arg.as_list().is_some_and(|items| !items.is_empty()));
+            if let Some(filled) = filled {
+                return Ok(filled.clone());
             }
             Err("every list is empty".into())
         })
@@ -136,11 +139,13 @@ fn length(args: &[Value]) -> Outcome {
 
 fn lookup(args: &[Value]) -> Outcome {
     let key = args[1].as_str().unwrap_or_default();
-    match (map(args, 0)?.get(key), Type::of(&args[0])) {
-        (Some(value), _) => Ok(value.clone()),
-        (None, Type::Map(of)) => convert(&args[2], &of).map_err(|error| Fault::at(2, error)),
-        (None, _) => Ok(args[2].clone()),
-    }
+    let found = map(args, 0)?.get(key).cloned();
+    let default = match Type::of(&args[0]) {
+        // It must fit the map's elements even if it isn't needed.
+        Type::Map(of) => convert(&args[2], &of).map_err(|error| Fault::at(2, error))?,
+        _ => args[2].clone(),
+    };
+    Ok(found.unwrap_or(default))
 }
 
 fn merge(args: &[Value]) -> Outcome {

@@ -16,25 +16,25 @@ pub fn register(table: &mut Table) {
         let moment = moment(args, 0)?;
         let nanoseconds = go_duration(text(args, 1)?).map_err(|error| Fault::at(1, error))?;
         let sum = moment
-            .timestamp
+            .civil
             .checked_add(SignedDuration::from_nanos(nanoseconds))
             .map_err(|_| Fault::at(1, "the result is out of range"))?;
         Ok(Value::from(rfc3339(sum, moment.offset)))
     });
     table.add("timecmp", &[String, String], |args| {
-        let order = moment(args, 0)?.timestamp.cmp(&moment(args, 1)?.timestamp);
+        let order = moment(args, 0)?.since_epoch()?.cmp(&moment(args, 1)?.since_epoch()?);
         Ok(Value::from(i64::from(order as i8)))
     });
 }
 
 struct Moment {
-    timestamp: Timestamp,
+    civil: DateTime,
     offset: Offset,
 }
 
 impl Moment {
-    fn civil(&self) -> DateTime {
-        self.offset.to_datetime(self.timestamp)
+    fn since_epoch(&self) -> Result<Timestamp, Fault> {
+        self.offset.to_timestamp(self.civil).map_err(|_| "the time is out of range".into())
     }
 }
 
@@ -66,9 +66,10 @@ fn moment(args: &[Value], i: usize) -> Result<Moment, Fault> {
         }
         _ => return Err(wrong()),
     };
-    let timestamp: Timestamp = given.parse().map_err(|_| wrong())?;
+    let clock = given.get(..given.len() - after.len()).ok_or_else(wrong)?;
+    let civil: DateTime = clock.parse().map_err(|_| wrong())?;
     let offset = Offset::from_seconds(seconds).map_err(|_| wrong())?;
-    Ok(Moment { timestamp, offset })
+    Ok(Moment { civil, offset })
 }
 
 fn zone(offset: Offset, colon: &str) -> String {
@@ -77,8 +78,8 @@ fn zone(offset: Offset, colon: &str) -> String {
     format!("{sign}{:02}{colon}{:02}", minutes / 60, minutes % 60)
 }
 
-fn rfc3339(timestamp: Timestamp, offset: Offset) -> String {
-    let civil = offset.to_datetime(timestamp).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+fn rfc3339(civil: DateTime, offset: Offset) -> String {
+    let civil = civil.strftime("%Y-%m-%dT%H:%M:%S").to_string();
     if offset.is_zero() { format!("{civil}Z") } else { civil + &zone(offset, ":") }
 }
 
@@ -132,7 +133,7 @@ fn quoted(rest: &str, out: &mut String) -> Result<usize, Fault> {
 }
 
 fn verb(letter: char, length: usize, moment: &Moment) -> Option<String> {
-    let civil = moment.civil();
+    let civil = moment.civil;
     let number = |n: i8| match length {
         1 => Some(n.to_string()),
         2 => Some(format!("{n:02}")),

@@ -5,6 +5,7 @@ mod collection;
 mod csv;
 mod dates;
 mod encoding;
+mod floats;
 mod format;
 mod hashes;
 mod network;

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use num_bigint::BigInt;
+
 use crate::hcl::functions::registry::{Fault, Outcome, Table};
 use crate::hcl::functions::strings::text;
 use crate::hcl::value::{Type, Value};
@@ -20,17 +22,14 @@ pub fn register(table: &mut Table) {
         if bits > 32 {
             return Err(Fault::at(1, "a subnet has at most 32 bits more"));
         }
-        let length = u32::try_from(bits).ok().and_then(|bits| range.length.checked_add(bits));
-        let Some(length) = length.filter(|length| *length <= range.bits) else {
+        let length = i64::from(range.length).saturating_add(bits);
+        if length > i64::from(range.bits) {
             return Err(Fault::at(1, "the address has not so many bits"));
-        };
-        let bits = length - range.length;
-        let number = u128::try_from(number).ok().filter(|number| bits >= 128 || *number < 1 << bits);
-        let Some(number) = number else {
+        }
+        if bits >= 0 && number.unsigned_abs() >= 1 << bits {
             return Err(Fault::at(2, format!("this subnet's number doesn't fit into {bits} bits")));
-        };
-        let base = range.base | number.checked_shl(range.bits - length).unwrap_or(0);
-        Ok(Value::from(Range { base, length, ..range }.to_string()))
+        }
+        below(&range, length, number)
     });
     table.variadic("cidrsubnets", &[String], Number, subnets);
 }
@@ -93,6 +92,21 @@ fn int(args: &[Value], i: usize) -> Result<i64, Fault> {
     args[i].as_i64().ok_or_else(|| Fault::at(i, "a whole number is needed"))
 }
 
+/// The subnet of a number. Of less than nothing Nomad makes what its arithmetic of endless bits makes of
+/// it: the magnitude of the result, if that fits an address, and no text at all for a range without a
+/// length.
+fn below(range: &Range, length: i64, number: i64) -> Outcome {
+    let shift = i64::from(range.bits) - length;
+    let too_large = || Fault::at(2, "the result is no address");
+    let shift = u32::try_from(shift).ok().filter(|shift| *shift <= 1_000).ok_or_else(too_large)?;
+    let whole = BigInt::from(range.base) | BigInt::from(number) << shift;
+    let base = u128::try_from(whole.magnitude()).ok();
+    let base =
+        base.filter(|base| range.bits == 128 || *base <= u128::from(u32::MAX)).ok_or_else(too_large)?;
+    let Ok(length) = u32::try_from(length) else { return Ok(Value::from("<nil>")) };
+    Ok(Value::from(Range { base, length, ..*range }.to_string()))
+}
+
 fn host(args: &[Value]) -> Outcome {
     let range = range(args, 0)?;
     let number = int(args, 1)?;
@@ -113,6 +127,10 @@ fn host(args: &[Value]) -> Outcome {
 
 fn subnets(args: &[Value]) -> Outcome {
     let range = range(args, 0)?;
+    if range.base == 0 && args.len() > 1 {
+        // Nomad counts on from the subnet before the first, and there is none.
+        return Err(Fault::at(1, "there is no room before the first address"));
+    }
     let mut next = Some(range.base);
     let mut found = Vec::new();
     for i in 1..args.len() {

@@ -1,5 +1,6 @@
 //! Functions of numbers.
 
+use crate::hcl::functions::floats;
 use crate::hcl::functions::registry::{Fault, Outcome, Table};
 use crate::hcl::value::{Number, Type, Value};
 
@@ -14,8 +15,8 @@ pub fn register(table: &mut Table) {
     });
     table.variadic("max", &[], Number, |args| extreme(args, true));
     table.variadic("min", &[], Number, |args| extreme(args, false));
-    table.add("log", &[Number, Number], |args| float(args, |n, base| n.ln() / base.ln()));
-    table.add("pow", &[Number, Number], |args| float(args, f64::powf));
+    table.add("log", &[Number, Number], |args| float(args, |n, base| floats::ln(n) / floats::ln(base)));
+    table.add("pow", &[Number, Number], |args| float(args, floats::pow));
     table.add("parseint", &[Type::Any, Number], parse_int);
     let _ = String;
 }
@@ -29,7 +30,15 @@ fn one(args: &[Value], f: impl Fn(&Number) -> Number) -> Outcome {
 }
 
 fn float(args: &[Value], f: impl Fn(f64, f64) -> f64) -> Outcome {
-    let result = f(number(args, 0)?.as_f64(), number(args, 1)?.as_f64());
+    let float = |i: usize| {
+        let given = number(args, i)?;
+        let float = given.as_f64();
+        if float.is_infinite() && !given.is_infinite() {
+            return Err(Fault::at(i, "the number is too large"));
+        }
+        Ok(float)
+    };
+    let result = f(float(0)?, float(1)?);
     // A fraction is the shortest one that means the same float, as Nomad prints it: 10^-1 is 0.1.
     let number = if result.is_finite() && result.fract() != 0.0 {
         Number::parse(&result.to_string())

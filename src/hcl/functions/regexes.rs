@@ -31,10 +31,84 @@ pub fn register(table: &mut Table) {
 
 fn compiled(args: &[Value], i: usize) -> Result<Regex, Fault> {
     let pattern = text(args, i)?;
-    RegexBuilder::new(pattern)
+    RegexBuilder::new(&as_in_go(pattern))
         .size_limit(1 << 20)
         .build()
         .map_err(|_| Fault::at(i, format!("{pattern:?} is not a regular expression")))
+}
+
+/// The pattern as the library used here has to be told: in Go's, `\w`, `\d`, `\s` and `\b` know ASCII
+/// only, and a class in brackets has no classes or operators within.
+fn as_in_go(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars().peekable();
+    // How many characters of a class have been read; none outside of one.
+    let mut class: Option<usize> = None;
+    while let Some(c) = chars.next() {
+        let read = class;
+        if let Some(read) = &mut class {
+            *read += 1;
+        }
+        match (c, read) {
+            ('\\', _) => {
+                let Some(next) = chars.next() else {
+                    out.push(c);
+                    break;
+                };
+                let members = match next {
+                    'w' | 'W' => "0-9A-Za-z_",
+                    'd' | 'D' => "0-9",
+                    's' | 'S' => "\\t\\n\\x0C\\r ",
+                    'b' if read.is_none() => {
+                        out.push_str("(?-u:\\b)");
+                        continue;
+                    }
+                    'Q' if read.is_none() => {
+                        // Literal text up to \E.
+                        let rest: String = chars.clone().collect();
+                        let text = rest.split("\\E").next().unwrap_or_default();
+                        out.push_str(&regex::escape(text));
+                        let skipped = text.chars().count() + if text.len() < rest.len() { 2 } else { 0 };
+                        chars.by_ref().take(skipped).for_each(drop);
+                        continue;
+                    }
+                    _ => {
+                        out.extend([c, next]);
+                        continue;
+                    }
+                };
+                match (next.is_ascii_uppercase(), read.is_some()) {
+                    (true, _) => out.push_str(&format!("[^{members}]")),
+                    (false, true) => out.push_str(members),
+                    (false, false) => out.push_str(&format!("[{members}]")),
+                }
+            }
+            ('[', None) => {
+                class = Some(0);
+                out.push('[');
+                if chars.next_if_eq(&'^').is_some() {
+                    out.push('^');
+                }
+                // A bracket right behind the first is one of the class.
+                if chars.next_if_eq(&']').is_some() {
+                    out.push_str("\\]");
+                    class = Some(1);
+                }
+            }
+            (']', Some(_)) => {
+                class = None;
+                out.push(']');
+            }
+            ('[', Some(_)) if chars.peek() == Some(&':') => out.push('['),
+            ('[' | '&' | '~', Some(_)) => out.extend(['\\', c]),
+            _ => out.push(c),
+        }
+        if c == ':' && read.is_some() && chars.next_if_eq(&']').is_some() {
+            // The end of `[:alpha:]`.
+            out.push(']');
+        }
+    }
+    out
 }
 
 /// The whole match; with groups a tuple of them, with named groups an object.

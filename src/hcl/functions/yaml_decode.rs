@@ -21,6 +21,9 @@ pub fn yaml_value(text: &str) -> Result<Value, String> {
         anchors: BTreeMap::new(),
         open: BTreeSet::new(),
         weight: 0,
+        end: 0,
+        length: text.trim_end().chars().count(),
+        cut: text.rsplit('\n').next().is_some_and(|last| !last.trim().is_empty()),
     };
     loop {
         match reader.next()? {
@@ -45,12 +48,20 @@ struct Reader<'t> {
     /// Anchors of what is being read.
     open: BTreeSet<usize>,
     weight: usize,
+    /// Where the last event ended, and where the text does but for blanks behind it; in characters.
+    end: usize,
+    length: usize,
+    /// Whether the last line has no line end.
+    cut: bool,
 }
 
 impl<'t> Reader<'t> {
     fn next(&mut self) -> Result<Event<'t>, String> {
         match self.parser.next_event() {
-            Some(Ok((event, _))) => Ok(event),
+            Some(Ok((event, span))) => {
+                self.end = span.end.index();
+                Ok(event)
+            }
             Some(Err(error)) => Err(error.to_string()),
             None => Ok(Event::StreamEnd),
         }
@@ -69,7 +80,11 @@ impl<'t> Reader<'t> {
         self.weight += 1;
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                (anchor, scalar(&text, style, tag_of(tag.as_deref())?)?)
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                // A block has the line end of its last line, where that has one.
+                let open = block && self.cut && self.end >= self.length;
+                let text = if open { text.strip_suffix('\n').unwrap_or(&text) } else { &text };
+                (anchor, scalar(text, style, tag_of(tag.as_deref())?)?)
             }
             Event::Alias(anchor) => {
                 if self.open.contains(&anchor) {
@@ -124,7 +139,7 @@ impl<'t> Reader<'t> {
             };
             let merges = match tag.as_deref() {
                 None => text == "<<",
-                Some(tag) => tag.is_yaml_core_schema() && tag.suffix == "merge",
+                Some(tag) => core_name(tag) == Some("merge"),
             };
             if merges {
                 let value = self.value(depth + 1)?;
@@ -157,20 +172,26 @@ fn merge(members: &mut BTreeMap<String, Value>, value: Value) -> Result<(), Stri
     Ok(())
 }
 
+/// A core tag's own name, whether written `!!str` or `!<tag:yaml.org,2002:str>`.
+fn core_name(tag: &Tag) -> Option<&str> {
+    if tag.is_yaml_core_schema() { Some(&tag.suffix) } else { tag.suffix.strip_prefix("tag:yaml.org,2002:") }
+}
+
 /// The name of a core tag, empty where there is none.
 fn tag_of(tag: Option<&Tag>) -> Result<&str, String> {
     const KNOWN: [&str; 7] = ["str", "bool", "int", "float", "null", "timestamp", "binary"];
     match tag {
         None => Ok(""),
-        Some(tag) if tag.is_yaml_core_schema() && KNOWN.contains(&tag.suffix.as_str()) => Ok(&tag.suffix),
-        Some(tag) => Err(format!("the tag {tag} isn't known")),
+        Some(tag) => core_name(tag)
+            .filter(|name| KNOWN.contains(name))
+            .ok_or_else(|| format!("the tag {tag} isn't known")),
     }
 }
 
 fn collection_tag(tag: Option<&Tag>, wanted: &str) -> Result<(), String> {
     match tag {
         None => Ok(()),
-        Some(tag) if tag.is_yaml_core_schema() && tag.suffix == wanted => Ok(()),
+        Some(tag) if core_name(tag) == Some(wanted) => Ok(()),
         Some(tag) => Err(format!("the tag {tag} isn't one of what follows it")),
     }
 }

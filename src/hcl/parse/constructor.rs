@@ -1,6 +1,5 @@
 //! Calls, tuples, objects and `for`.
 
-use crate::base::Diagnostic;
 use crate::hcl::parse::cursor::{Cursor, Parsed};
 use crate::hcl::parse::expr::{expression, free_expression};
 use crate::hcl::tree::{Expr, ExprKind, For, Ident, ObjectItem, ObjectKey};
@@ -132,11 +131,6 @@ fn after_item(cursor: &mut Cursor<'_>) -> Parsed<()> {
 fn object_key(cursor: &mut Cursor<'_>, key: Expr) -> Parsed<ObjectKey> {
     let key = match key.kind {
         ExprKind::Traversal { root, steps } if steps.is_empty() => ObjectKey::Name(root),
-        ExprKind::Traversal { .. } => {
-            return Err(Diagnostic::error("a key can't be a reference")
-                .at(&key.span)
-                .help("put it in parentheses to use its value, or in quotes to use its text"));
-        }
         // `null`, `true` and `false` are names here.
         ExprKind::Literal(Value::Null | Value::Bool(_)) => {
             ObjectKey::Name(Ident { text: key.span.text().to_owned(), span: key.span })

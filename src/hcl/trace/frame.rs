@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::base::{Diagnostic, Span};
 use crate::hcl::eval::{Env, Root, Scope, evaluate};
 use crate::hcl::tree::{Expr, Step};
-use crate::hcl::value::Value;
+use crate::hcl::value::{Type, Value};
 use crate::hcl::{Functions, MAX_WORK};
 
 /// A step into a value.
@@ -177,6 +177,10 @@ impl Scope for Frame<'_> {
             Some(bound) => Some(&bound.value),
             None => self.scope.root_ref(name),
         }
+    }
+
+    fn declared(&self, root: &str, name: &str) -> Option<&Type> {
+        if self.find(root).is_some() { None } else { self.scope.declared(root, name) }
     }
 
     fn work(&self) -> Option<&Cell<u64>> {

@@ -93,7 +93,13 @@ pub fn unify(types: &[Type]) -> Option<Type> {
     if !single && types.contains(&Type::Any) {
         return Some(Type::Any);
     }
-    known.try_fold(first.clone(), |so_far, next| pair(&so_far, next))
+    let primitive = |of: &Type| matches!(of, Type::Bool | Type::Number | Type::String);
+    if types.contains(&Type::String) && types.iter().all(|of| primitive(of) || *of == Type::Any) {
+        return Some(Type::String);
+    }
+    let found = known.try_fold(first.clone(), |so_far, next| pair(&so_far, next));
+    // As a last resort, all of them are of a type that isn't settled, where one isn't.
+    found.or_else(|| types.contains(&Type::Any).then_some(Type::Any))
 }
 
 fn pair(a: &Type, b: &Type) -> Option<Type> {

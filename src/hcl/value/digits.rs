@@ -81,6 +81,34 @@ impl Number {
     }
 }
 
+impl Number {
+    /// The first ten digits as Go's `%.10g` has them: `1.5`, `1e+12`, `1e-05`.
+    pub(super) fn ten_digits(&self) -> String {
+        if self.is_zero() || self.is_infinite() {
+            return self.to_string();
+        }
+        let sign = if self.is_negative() { "-" } else { "" };
+        let (digits, point) = self.significant(10);
+        let length = i64::try_from(digits.len()).unwrap_or(10);
+        let limit = if length < 10 && length >= point { length } else { 10 };
+        if point - 1 < -4 || point > limit {
+            let (first, rest) = digits.split_at(1);
+            let dot = if rest.is_empty() { "" } else { "." };
+            let (mark, power) = if point > 0 { ('+', point - 1) } else { ('-', 1 - point) };
+            return format!("{sign}{first}{dot}{rest}e{mark}{power:02}");
+        }
+        let pad = |count: i64| "0".repeat(usize::try_from(count).unwrap_or_default());
+        if point <= 0 {
+            return format!("{sign}0.{}{digits}", pad(-point));
+        }
+        if length <= point {
+            return format!("{sign}{digits}{}", pad(point - length));
+        }
+        let (whole, fraction) = digits.split_at(usize::try_from(point).unwrap_or_default());
+        format!("{sign}{whole}.{fraction}")
+    }
+}
+
 /// Decimal, without an exponent, with the fewest digits that give the same number back.
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -175,34 +175,88 @@ impl Value {
         }
     }
 
-    /// A total order: by kind, then by content. Sets are sorted by it.
+    /// A total order, by which sets are sorted: texts, numbers and bools by content, null behind them;
+    /// what has parts by the bytes that cty hashes it by.
     pub fn order(&self, other: &Self) -> Ordering {
         let rank = |value: &Self| match value {
-            Self::Null => 0,
             Self::Bool(_) => 1,
             Self::Number(_) => 2,
             Self::String(_) => 3,
             Self::List(_) | Self::Set(_) | Self::Tuple(_) => 4,
             Self::Map(_) | Self::Object(_) => 5,
-            Self::Unknown => 6,
+            Self::Null => 6,
+            Self::Unknown => 7,
         };
         match (self, other) {
             (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
             (Self::Number(a), Self::Number(b)) => a.cmp(b),
             (Self::String(a), Self::String(b)) => a.cmp(b),
             _ => {
-                if let (Some(a), Some(b)) = (self.as_list(), other.as_list()) {
-                    let first = a.iter().zip(b).map(|(a, b)| a.order(b)).find(|order| order.is_ne());
-                    return first.unwrap_or(a.len().cmp(&b.len()));
-                }
-                if let (Some(a), Some(b)) = (self.as_map(), other.as_map()) {
-                    let pairs = a.iter().zip(b).map(|((k, a), (l, b))| k.cmp(l).then_with(|| a.order(b)));
-                    let first = pairs.into_iter().find(|order| order.is_ne());
-                    return first.unwrap_or(a.len().cmp(&b.len()));
+                if let (4 | 5, 4 | 5) = (rank(self), rank(other)) {
+                    let bytes = |value: &Self| {
+                        let mut bytes = String::new();
+                        value.hashed(&mut bytes);
+                        bytes
+                    };
+                    return bytes(self).cmp(&bytes(other)).then_with(|| self.by_parts(other));
                 }
                 rank(self).cmp(&rank(other))
             }
         }
+    }
+
+    /// By the parts, one after another: numbers that differ beyond the tenth digit hash alike.
+    fn by_parts(&self, other: &Self) -> Ordering {
+        if let (Some(a), Some(b)) = (self.as_list(), other.as_list()) {
+            let first = a.iter().zip(b).map(|(a, b)| a.order(b)).find(|order| order.is_ne());
+            return first.unwrap_or(a.len().cmp(&b.len()));
+        }
+        if let (Some(a), Some(b)) = (self.as_map(), other.as_map()) {
+            let pairs = a.iter().zip(b).map(|((k, a), (l, b))| k.cmp(l).then_with(|| a.order(b)));
+            let first = pairs.into_iter().find(|order| order.is_ne());
+            return first.unwrap_or(a.len().cmp(&b.len()));
+        }
+        self.as_map().is_some().cmp(&other.as_map().is_some())
+    }
+
+    fn hashed(&self, out: &mut String) {
+        let (open, close) = match self {
+            Self::Null => return out.push('~'),
+            Self::Unknown => return out.push('?'),
+            Self::Bool(truth) => return out.push(if *truth { 'T' } else { 'F' }),
+            Self::Number(number) => return out.push_str(&number.ten_digits()),
+            Self::String(text) => {
+                // As Go quotes it, but for what can't be printed.
+                out.push('"');
+                for c in text.chars() {
+                    match c {
+                        '"' | '\\' => out.extend(['\\', c]),
+                        '\n' => out.push_str("\\n"),
+                        '\r' => out.push_str("\\r"),
+                        '\t' => out.push_str("\\t"),
+                        c => out.push(c),
+                    }
+                }
+                return out.push('"');
+            }
+            Self::List(_) | Self::Set(_) => ('[', ']'),
+            Self::Map(_) => ('{', '}'),
+            Self::Tuple(_) | Self::Object(_) => ('<', '>'),
+        };
+        out.push(open);
+        for item in self.as_list().unwrap_or_default() {
+            item.hashed(out);
+            out.push(';');
+        }
+        for (key, item) in self.as_map().into_iter().flatten() {
+            if open == '{' {
+                Self::String(key.clone()).hashed(out);
+                out.push(':');
+            }
+            item.hashed(out);
+            out.push(';');
+        }
+        out.push(close);
     }
 }
 

@@ -61,7 +61,9 @@ pub fn edit_at(file: &Arc<Source>, at: usize, value: &Json) -> Result<Edit, Edit
     let start = found.span().range.start;
     edits
         .into_iter()
-        .find(|edit| says(&Source::new(file.name.clone(), apply(&file.text, &[edit.clone()])), start, value))
+        .find(|edit| {
+            says(&Source::new(file.name.clone(), apply(&file.text, std::slice::from_ref(edit))), start, value)
+        })
         .ok_or_else(|| none("it can't be written so that it reads as that"))
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::base::Diagnostic;
+use crate::base::text::nanoseconds as span;
 use crate::hcl::edit::{
-    Change, add_json_member, add_member, duration, is_json, json_text, remove_member, replace_elements,
-    rewrite, text,
+    Change, add_json_member, add_member, is_json, json_text, remove_member, replace_elements, rewrite, text,
 };
 use crate::hcl::trace::{Frame, Key, Literal, Origin, Piece, Place, Stand, pieces, stand};
 use crate::hcl::{Expr, ExprKind};
@@ -56,7 +56,7 @@ pub fn spelled(new: &Json, given: &Json, kind: Option<Kind>) -> Json {
     match (kind, new.as_i64()) {
         (Some(Kind::Span | Kind::MaybeSpan), Some(nanoseconds)) => match given {
             Json::String(_) => given.clone(),
-            _ => duration(nanoseconds).into(),
+            _ => span(nanoseconds).into(),
         },
         _ => new.clone(),
     }

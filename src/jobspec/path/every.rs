@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::syntax::{Part, Path};
-use super::walk::{is_named, naming};
+use super::walk::{given_name, is_named};
 use crate::jobspec::schema::{Field, JOB, Kind, Struct};
 
 impl Path {
@@ -58,7 +58,7 @@ fn one<'j>(field: &'static Field, value: &'j Json, path: &mut Vec<Part>, all: &m
 
 fn blocks<'j>(field: &'static Field, items: Vec<&'j Json>, path: &mut Vec<Part>, all: &mut All<'j>) {
     let Some(of) = field.kind.of() else { return };
-    let name_of = |block: &'j Json| naming(of).and_then(|key| block.get(key)?.as_str()).unwrap_or_default();
+    let name_of = |block: &'j Json| given_name(of, block);
     for (at, block) in items.iter().enumerate() {
         let name = name_of(block);
         let unique = items.iter().filter(|other| name_of(other) == name).count() == 1;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::walk::PathError;
+use crate::jobspec::schema::spans;
 
 /// Where a value stands in a job: names of blocks and attributes as in job files, a block's label or
 /// name after its kind, a number in brackets where it has neither: `group.api.count`,
@@ -48,6 +49,15 @@ impl Path {
     #[must_use]
     pub fn join(&self, rest: &Self) -> Self {
         Self { parts: self.parts.iter().chain(&rest.parts).cloned().collect() }
+    }
+
+    /// Whether a length of time stands there: nanoseconds in the JSON.
+    pub fn is_span(&self) -> bool {
+        let inner = self.parts.get(2 * usize::from(self.place().0.is_some())..).unwrap_or_default();
+        let inner = inner.get(2 * usize::from(self.place().1.is_some())..).unwrap_or_default();
+        let free = |part: &Part| matches!(part, Part::Name(name) if ["env", "meta", "config"].contains(&name.as_str()));
+        let Some(Part::Name(last)) = inner.last() else { return false };
+        spans().files.contains(last.as_str()) && !inner.iter().any(free)
     }
 
     /// The group and the task that it leads into, where it does.

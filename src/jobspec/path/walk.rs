@@ -88,6 +88,14 @@ pub(super) fn naming(of: &Struct) -> Option<&'static str> {
     Some(field.json)
 }
 
+/// The name that a block was given; none where it has none, or one that the server made up for a check: its
+/// file has none then, and a path is to lead to it in both.
+pub(super) fn given_name<'j>(of: &Struct, block: &'j Json) -> &'j str {
+    let name = naming(of).and_then(|key| block.get(key)?.as_str()).unwrap_or_default();
+    let made_up = of.name == "ServiceCheck" && name.starts_with("service: \"") && name.ends_with("\" check");
+    if made_up { "" } else { name }
+}
+
 /// Whether a path can name the field.
 pub(super) fn is_named(field: &Field) -> bool {
     !field.name.is_empty() && !matches!(field.place, Place::Label | Place::Hidden)
@@ -226,9 +234,10 @@ impl<'j> Walk<'j> {
             return Err(self.absent(field.name, &shown(part), names));
         };
         let (list, index, block) = blocks[at];
-        let name = name_of(block);
-        let unique = blocks.iter().filter(|(_, _, block)| name_of(block) == name).count() == 1;
-        let part_here = if unique && !name.is_empty() { Part::Name(name) } else { Part::Index(at) };
+        let name = given_name(of, block);
+        let unique = blocks.iter().filter(|(_, _, block)| given_name(of, block) == name).count() == 1;
+        let part_here =
+            if unique && !name.is_empty() { Part::Name(name.to_owned()) } else { Part::Index(at) };
         self.tokens.push(Token::Field(list, holder));
         self.step(Token::Index(index), part_here, Here::Struct(of), Some(block));
         if skipped { self.take(part) } else { Ok(()) }

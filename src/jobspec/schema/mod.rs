@@ -3,9 +3,11 @@
 mod job;
 mod row;
 mod service;
+mod spans;
 mod task;
 mod words;
 
 pub use job::JOB;
 pub use row::{Field, Kind, Place, Struct, Width};
+pub use spans::spans;
 pub use words::words;

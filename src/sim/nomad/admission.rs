@@ -73,6 +73,23 @@ fn resources(wanted: &Value) -> impl Iterator<Item = String> {
     [both, negative, slow, small].into_iter().flatten()
 }
 
+/// What a group can't be updated by.
+fn update(wanted: &Value) -> impl Iterator<Item = String> {
+    let of = |key: &str| int(wanted, key);
+    let (least, healthy, progress) = (of("MinHealthyTime"), of("HealthyDeadline"), of("ProgressDeadline"));
+    let told = |first: &str, second: &str, a: i64, b: i64| {
+        let shown = |nanoseconds: i64| super::fate::go_duration(nanoseconds);
+        format!("{first} must be less than {second}: {} > {}", shown(a), shown(b))
+    };
+    // Jobs of kinds that have no deployments have none of these.
+    let given = healthy > 0;
+    let short =
+        (given && least >= healthy).then(|| told("Minimum healthy time", "healthy deadline", least, healthy));
+    let late = (given && progress != 0 && healthy >= progress)
+        .then(|| told("Healthy deadline", "progress deadline", healthy, progress));
+    [short, late].into_iter().flatten()
+}
+
 /// The checks of Nomad that a wrong job file runs into most.
 pub fn validate(job: &Value) -> Result<(), Failure> {
     let mut errors: Vec<String> = Vec::new();
@@ -106,6 +123,9 @@ pub fn validate(job: &Value) -> Result<(), Failure> {
         if array(group, "Tasks").is_empty() {
             errors.push(format!("Task group {name} validation failed: Missing tasks for task group"));
         }
+        errors.extend(
+            update(&group["Update"]).map(|error| format!("Task group {name} validation failed: {error}")),
+        );
         for task in array(group, "Tasks") {
             let of =
                 format!("Task group {name} validation failed: Task {} validation failed", text(task, "Name"));

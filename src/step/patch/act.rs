@@ -8,10 +8,11 @@ use super::edits::Edited;
 use super::one::Worker;
 use super::outcome::Ended;
 use super::select::AT_ONCE;
+use super::taken::Standing;
 use super::wanted::{OnFailure, Wanted};
 use crate::base::text;
 use crate::engine::StepError;
-use crate::nomad::{Registered, depends_on};
+use crate::nomad::depends_on;
 use crate::plan::levels;
 
 /// The jobs in levels: each waits for the ones before it that it depends on.
@@ -33,14 +34,8 @@ pub(super) fn order<'a>(
 }
 
 /// Changes the jobs; how each ended, in their order. A job begins once those it depends on are healthy;
-/// after a failure none begins, and what runs is waited for. `taken` are jobs that this patch changed
-/// before, to be put back as well where all are.
-pub(super) async fn act(
-    worker: Worker<'_>,
-    wanted: &Wanted,
-    jobs: &[Edited],
-    taken: &[(Edited, Registered)],
-) -> Vec<Ended> {
+/// after a failure none begins, and what runs is waited for: what an earlier attempt has begun, too.
+pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited]) -> Vec<Ended> {
     let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
     let mut begun: BTreeSet<usize> = BTreeSet::new();
     let mut healthy: BTreeSet<&str> = BTreeSet::new();
@@ -48,8 +43,14 @@ pub(super) async fn act(
     let mut closing = FuturesUnordered::new();
     let limit = wanted.parallel.unwrap_or(AT_ONCE);
     let names: BTreeSet<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
+    let begin = |at: usize| async move { (at, worker.change(&jobs[at]).await) };
+    for (at, _) in jobs.iter().enumerate().filter(|(_, job)| job.standing != Standing::Open) {
+        begun.insert(at);
+        changing.push(begin(at));
+    }
+    let lost = jobs.iter().any(|job| matches!(job.standing, Standing::Back(_)));
     loop {
-        let halted = *worker.cx.interrupts.borrow() > 0 || ended.values().any(is_failure);
+        let halted = lost || *worker.cx.interrupts.borrow() > 0 || ended.values().any(is_failure);
         for (at, job) in jobs.iter().enumerate() {
             if halted || changing.len() >= limit {
                 break;
@@ -57,7 +58,7 @@ pub(super) async fn act(
             let waits = |other: &String| names.contains(other.as_str()) && !healthy.contains(other.as_str());
             if !begun.contains(&at) && !depends_on(&job.job).iter().any(waits) {
                 begun.insert(at);
-                changing.push(async move { (at, worker.change(job).await) });
+                changing.push(begin(at));
             }
         }
         tokio::select! {
@@ -82,11 +83,18 @@ pub(super) async fn act(
     let failed = ended.values().any(|end| is_failure(end) && !matches!(end, Ended::Conflict(_)));
     if failed && wanted.on_failure == OnFailure::RevertAll {
         put_all_back(worker, jobs, &mut ended).await;
-        for (job, registered) in taken.iter().rev() {
-            let back = worker.put_back(job, registered.job_modify_index).await;
-            worker.cx.teller.note(format!("'{}': {}", text::one_line(&job.id), Ended::Taken(back).words()));
-        }
     }
+    (0..jobs.len()).map(|at| ended.remove(&at).unwrap_or(Ended::NotBegun)).collect()
+}
+
+/// Puts the jobs back that earlier attempts have changed; how each ended, in their order.
+pub(super) async fn withdraw(worker: Worker<'_>, jobs: &[Edited]) -> Vec<Ended> {
+    let taken = |(at, job): (usize, &Edited)| match &job.standing {
+        Standing::Taken(registered) => Some((at, Ended::Healthy(registered.clone()))),
+        Standing::Open | Standing::Back(_) => None,
+    };
+    let mut ended: BTreeMap<usize, Ended> = jobs.iter().enumerate().filter_map(taken).collect();
+    put_all_back(worker, jobs, &mut ended).await;
     (0..jobs.len()).map(|at| ended.remove(&at).unwrap_or(Ended::NotBegun)).collect()
 }
 

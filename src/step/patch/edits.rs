@@ -7,9 +7,11 @@ use glob::Pattern;
 use serde_json::Value;
 
 use super::problems::Problem;
+use super::taken::Standing;
 use super::wanted::ServiceChange;
 use crate::base::text;
 use crate::jobspec::{Change, Path};
+use crate::lasting::Asked;
 use crate::nomad::{ImageChange, Reference, Selector, job_id, job_modify_index, set_image, task_images};
 
 /// What a job is called by: another one would be another job.
@@ -30,6 +32,14 @@ pub(super) struct Edited {
     pub images: Option<Vec<ImageChange>>,
     /// All that is wanted, whether it is so already or not.
     pub meant: Vec<(Path, Value)>,
+    pub standing: Standing,
+}
+
+impl Edited {
+    /// The values that it is to have, for its file.
+    pub fn asked(&self) -> Asked {
+        Asked { job: self.id.clone(), values: self.meant.clone() }
+    }
 }
 
 /// What a service's name means among the jobs that are there.
@@ -180,6 +190,7 @@ impl Edit {
             meant,
             prior: Arc::new(self.prior),
             job: Arc::new(self.job),
+            standing: Standing::default(),
         }
     }
 

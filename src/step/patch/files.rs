@@ -57,7 +57,8 @@ pub(super) async fn preview(
         breach,
         precondition: json!({ "patch": wanted, "commit": lasting.meant() }),
         settled: true,
-        material: Some(Box::new(Material { jobs: Vec::new(), lasting })),
+        protects: lasting.protects(),
+        material: Some(Box::new(Material { jobs: Vec::new(), lasting, back: false })),
         ..Preview::new(summary, decision)
     })
 }

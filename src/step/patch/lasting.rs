@@ -91,10 +91,8 @@ impl Lasting {
         wanted: &Wanted,
         jobs: impl Iterator<Item = &Edited>,
     ) -> Result<Self, StepError> {
-        let mut asked: Vec<Asked> = jobs
-            .map(|job| Asked { job: job.id.clone(), values: job.meant.clone() })
-            .filter(|asked| !asked.values.is_empty())
-            .collect();
+        let mut asked: Vec<Asked> =
+            jobs.map(Edited::asked).filter(|asked| !asked.values.is_empty()).collect();
         asked.sort_by(|a, b| a.job.cmp(&b.job));
         let mut lasting = Self {
             environment: Arc::clone(environment),
@@ -161,6 +159,11 @@ impl Lasting {
             return Some(Breach { message: format!("it can't be committed: {}", said(error)), help });
         }
         None
+    }
+
+    /// Other environments that are protected and have a job that changes.
+    pub fn protects(&self) -> Vec<String> {
+        self.back.iter().flat_map(WriteBack::protected).cloned().collect()
     }
 
     /// Whether there is anything to write or to commit.

@@ -1,32 +1,27 @@
 //! The step: what a patch would do, as the server sees it; then doing it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Deserialize;
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 
-use super::act::{act, order};
+use super::act::{act, order, withdraw};
 use super::edits::Edited;
 use super::files;
 use super::lasting::Lasting;
 use super::one::Worker;
 use super::outcome::{self, Ended};
-use super::select::{Jobs, select};
+use super::select::{AT_ONCE, Jobs, select};
+use super::taken::{Earlier, Standing};
 use super::wanted::{OnFailure, Only, Wanted};
 use crate::base::text;
 use crate::dialect::Reader;
-use crate::engine::{
-    Breach, Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched, what_changed,
-};
+use crate::engine::{Breach, Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
-use crate::jobspec::Change;
 use crate::journal::Intent;
 use crate::lasting::{Asked, WriteBack};
-use crate::nomad::{
-    CLOSING, Client, Planned, Registered, Submission, canonical, is_unchanged, job_version, specification,
-};
+use crate::nomad::{Client, Planned, Submission, canonical, is_unchanged, job_version};
 use crate::step::build::Inputs;
 use crate::step::jobs::{
     PATIENCE, check_version, client, fingerprint, plan_lines, refused, unreachable, watch,
@@ -35,48 +30,31 @@ use crate::step::jobs::{
 /// How often a job may change under our eyes before we give up looking at it.
 const LOOKS: usize = 3;
 
+/// How long a look after a crash waits for the health of what was changed: as long as it takes to see what is
+/// there. What isn't healthy by then is followed once that is approved.
+const GLANCE: Duration = Duration::from_secs(15);
+
 pub struct Patch {
     inputs: Inputs,
-    /// The jobs as they were when they were shown first: what somebody else changes since is shown too.
-    seen: Mutex<BTreeMap<String, Arc<Value>>>,
-    /// What this patch changed in earlier attempts.
-    taken: Mutex<Vec<(Edited, Registered)>>,
 }
 
 /// What `execute` goes by.
 pub(super) struct Material {
     pub jobs: Vec<Edited>,
     pub lasting: Lasting,
+    /// They are to be as they were again.
+    pub back: bool,
 }
 
 impl Patch {
     pub fn new(inputs: Inputs) -> Self {
-        Self { inputs, seen: Mutex::default(), taken: Mutex::default() }
+        Self { inputs }
     }
 
     fn wanted(&self, cx: &Context) -> Result<Wanted, StepError> {
         let read = |reader: &mut Reader<'_>, body: &_| Some(Wanted::read(reader, body));
         self.inputs.now(cx, read)
     }
-
-    /// What somebody else changed in a job since it was seen first; keeps the first sight.
-    fn meanwhile(&self, job: &Edited) -> Vec<String> {
-        if locked(&self.taken).iter().any(|(taken, _)| taken.id == job.id) {
-            return Vec::new();
-        }
-        let mut seen = locked(&self.seen);
-        match seen.get(&job.id) {
-            Some(first) => what_changed(&specification(first), &specification(&job.prior)),
-            None => {
-                seen.insert(job.id.clone(), Arc::clone(&job.prior));
-                Vec::new()
-            }
-        }
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -94,22 +72,44 @@ impl Step for Patch {
         }
         let environment = &self.inputs.environment;
         let client = environment.nomad().await.map_err(unreachable)?;
+        let earlier = Earlier::of(cx);
         // Nothing is changed yet: the version is asked for beside the jobs.
-        let (checked, looked) = tokio::join!(check_version(&client), looked_at(&client, &wanted));
+        let (checked, looked) = tokio::join!(check_version(&client), looked_at(&client, &wanted, &earlier));
         checked?;
         let looked = looked?;
         let mut lines = Vec::new();
         let mut decisions = Map::new();
         let mut unplaced = Vec::new();
         let mut changed: Vec<Edited> = Vec::new();
-        let order = order(looked.iter().filter(|looked| looked.differs()).map(|looked| &looked.job))?;
+        // One that failed before the run was cut off: no other is begun.
+        let failed = looked.iter().any(|looked| matches!(looked.job.standing, Standing::Back(_)));
+        let open = looked.iter().filter(|looked| looked.differs() && looked.job.standing == Standing::Open);
+        let order = order(open.map(|looked| &looked.job))?;
         let lasting = Lasting::look(cx, environment, &wanted, &looked).await?;
         for Looked { job, planned, .. } in looked {
             let id = text::one_line(&job.id);
-            let meanwhile = self.meanwhile(&job);
+            let meanwhile = earlier.meanwhile(&job);
             let diff = planned.as_ref().map_or(Value::Null, |planned| canonical(&planned.diff));
-            decisions.insert(job.id.clone(), json!({ "index": job.index, "diff": fingerprint(&diff) }));
+            let decision = match job.standing {
+                Standing::Open => json!({ "index": job.index, "diff": fingerprint(&diff) }),
+                // It was approved, and done.
+                Standing::Taken(_) => json!({ "index": job.index, "diff": earlier.diff(&job.id) }),
+                Standing::Back(_) => {
+                    json!({ "index": job.index, "diff": earlier.diff(&job.id), "failed": true })
+                }
+            };
+            decisions.insert(job.id.clone(), decision);
             match planned.filter(|planned| !is_unchanged(&planned.diff)) {
+                _ if job.standing != Standing::Open => {
+                    let back = wanted.on_failure == OnFailure::RevertAll;
+                    lines.push(Line::plain(format!("{id} {}", job.standing.words(failed, back))));
+                    lines.extend(lasting.lines(&job.id));
+                    changed.push(job);
+                }
+                Some(_) if failed => {
+                    lines.push(Line::plain(format!("{id} is left as it is, since another one failed")));
+                    changed.push(job);
+                }
                 Some(planned) => {
                     lines.push(Line::new(Mark::Change, 0, format!("{id} changes")));
                     lines.extend(plan_lines(&planned, 1));
@@ -138,20 +138,19 @@ impl Step for Patch {
             0 => "nothing to do: all of it is so already".to_owned(),
             n => format!("{} to change", text::count(n, "job")),
         };
-        let record = |job: &Edited| json!({ "id": job.id, "index": job.index, "changes": job.changes });
-        let jobs: Vec<Value> = changed.iter().map(record).collect();
+        let jobs = records(&changed, &decisions);
         let precondition = json!({ "jobs": jobs, "patch": wanted, "commit": lasting.meant() });
         let decision = json!({ "nomad": client.address(), "jobs": decisions, "lasting": lasting.decision() });
-        let priors: Vec<&Value> = changed.iter().map(|job| &*job.prior).collect();
         Ok(Preview {
             lines,
             changes: !changed.is_empty() || lasting.changes(),
             breach: (!unplaced.is_empty()).then(|| no_place(&unplaced)).or_else(|| lasting.breach()),
             precondition,
-            undo: (!priors.is_empty()).then(|| serde_json::to_vec(&priors).unwrap_or_default()),
+            undo: undo(&changed),
             // The server takes it over the jobs that were seen, and no others.
             settled: true,
-            material: Some(Box::new(Material { jobs: changed, lasting })),
+            protects: lasting.protects(),
+            material: Some(Box::new(Material { jobs: changed, lasting, back: false })),
             ..Preview::new(summary, decision)
         })
     }
@@ -160,7 +159,7 @@ impl Step for Patch {
         let wanted = self.wanted(cx)?;
         let material = preview.material.and_then(|m| m.downcast::<Material>().ok());
         let material = material.ok_or_else(|| StepError::untouched("the jobs were not looked at"))?;
-        let Material { jobs, lasting } = *material;
+        let Material { jobs, lasting, back } = *material;
         lasting.still().await?;
         if wanted.only == Some(Only::File) {
             return files::execute(cx, &lasting).await;
@@ -169,23 +168,19 @@ impl Step for Patch {
         let client = self.inputs.environment.nomad().await.map_err(unreachable)?;
         let timeout = wanted.timeout.unwrap_or(PATIENCE);
         let worker = Worker { cx, client: &client, lasting: &lasting, timeout };
-        let taken = locked(&self.taken).clone();
-        let ended = act(worker, &wanted, &jobs, &taken).await;
-        for (job, ended) in jobs.iter().zip(&ended) {
-            if let Ended::Healthy(registered) = ended {
-                locked(&self.taken).push((job.clone(), registered.clone()));
-            }
+        if back {
+            return outcome::of_all(&jobs, &withdraw(worker, &jobs).await);
         }
+        let ended = act(worker, &wanted, &jobs).await;
         let outcome = outcome::of_all(&jobs, &ended);
         if outcome.as_ref().is_err_and(|error| error.again) {
             // What is healthy by now is written with the rest.
             return outcome;
         }
-        let undone = outcome.is_err() && wanted.on_failure == OnFailure::RevertAll;
         let counts = |id: &str| match jobs.iter().position(|job| job.id == id) {
             Some(at) => matches!(ended[at], Ended::Healthy(_)),
-            // It was so before, by this patch or otherwise.
-            None => !(undone && taken.iter().any(|(job, _)| job.id == id)),
+            // It was so before.
+            None => true,
         };
         let written = lasting.write(cx, counts).await;
         match outcome {
@@ -206,35 +201,37 @@ impl Step for Patch {
     }
 
     async fn reconcile(&self, cx: &Context, intent: &Intent) -> Result<Reconciled, StepError> {
-        let jobs = serde_json::from_value::<Vec<Meant>>(intent.precondition["jobs"].clone());
-        let Ok(jobs) = jobs else { return Ok(Reconciled::NotDone("looking at the jobs again".into())) };
-        let client = client(&self.inputs.environment).await?;
         let wanted = self.wanted(cx)?;
-        let timeout = wanted.timeout.unwrap_or(PATIENCE);
-        let mut missing = 0;
-        for Meant { id, changes } in &jobs {
-            let now = client.job(id).await.map_err(refused)?;
-            let is_so = |change: &Change| match &now {
-                Some(now) => change.path.get(now).unwrap_or(&Value::Null) == &change.new,
-                None => false,
-            };
-            if !changes.iter().all(is_so) {
-                missing += 1;
-                continue;
-            }
-            let Some(registered) = client.as_registered(id).await.map_err(refused)? else { continue };
-            let verdict = watch(cx, &client, &registered, timeout, CLOSING).await?;
+        if intent.undo.is_none() {
+            return Ok(Reconciled::NotDone("looking at the files again".into()));
+        }
+        let Some(earlier) = Earlier::from(cx, intent) else {
+            let message = "what the jobs were before it isn't kept any more, so they could not be put back";
+            return Ok(Reconciled::Undecided(message.into()));
+        };
+        let client = client(&self.inputs.environment).await?;
+        let jobs = earlier.jobs(&client, &wanted).await?;
+        if let Some(failed) = jobs.iter().find(|job| matches!(job.standing, Standing::Back(_))) {
+            let id = text::one_line(&failed.id);
+            return Ok(Reconciled::NotDone(format!("'{id}' was changed, and is as it was before again")));
+        }
+        let mut taken = 0;
+        for job in &jobs {
+            let Standing::Taken(registered) = &job.standing else { continue };
+            taken += 1;
+            let timeout = wanted.timeout.unwrap_or(PATIENCE).min(GLANCE);
+            let verdict = watch(cx, &client, registered, timeout, Duration::ZERO).await?;
             if !verdict.is_healthy() {
-                let why = verdict.lines().into_iter().next().unwrap_or_default();
-                let id = text::one_line(id);
-                return Ok(Reconciled::Undecided(format!("'{id}' was changed, and is not healthy: {why}")));
+                let id = text::one_line(&job.id);
+                return Ok(Reconciled::NotDone(format!("'{id}' was changed, and is not healthy yet")));
             }
         }
-        if missing > 0 || jobs.is_empty() {
-            return Ok(Reconciled::NotDone(format!("{} not changed yet", text::count(missing, "job"))));
+        if taken < earlier.len() || taken == 0 {
+            let missing = text::count(earlier.len() - taken, "job");
+            return Ok(Reconciled::NotDone(format!("{missing} not changed yet")));
         }
         if wanted.only != Some(Only::Live) {
-            let asked: Vec<Asked> = jobs.iter().map(Meant::asked).collect();
+            let asked: Vec<Asked> = jobs.iter().map(Edited::asked).collect();
             let back = WriteBack::look(&self.inputs.environment, &asked);
             if wanted.commit || back.is_ok_and(|back| back.has_edits()) {
                 return Ok(Reconciled::NotDone("what runs has it; the job files don't have it yet".into()));
@@ -244,20 +241,45 @@ impl Step for Patch {
         let evidence = intent.precondition.clone();
         Ok(Reconciled::Done(Outcome { summary, evidence, output: Value::Null }))
     }
-}
 
-/// What an intent says of a job.
-#[derive(Deserialize)]
-struct Meant {
-    id: String,
-    changes: Vec<Change>,
-}
-
-impl Meant {
-    fn asked(&self) -> Asked {
-        let value = |change: &Change| (change.path.clone(), change.new.clone());
-        Asked { job: self.id.clone(), values: self.changes.iter().map(value).collect() }
+    async fn withdrawal(&self, cx: &Context) -> Result<Option<Preview>, StepError> {
+        let wanted = self.wanted(cx)?;
+        if wanted.on_failure != OnFailure::RevertAll || wanted.only == Some(Only::File) {
+            return Ok(None);
+        }
+        let client = client(&self.inputs.environment).await?;
+        let mut jobs = Earlier::of(cx).jobs(&client, &wanted).await?;
+        jobs.retain(|job| matches!(job.standing, Standing::Taken(_)));
+        if jobs.is_empty() {
+            return Ok(None);
+        }
+        let live = Wanted { only: Some(Only::Live), ..wanted.clone() };
+        let looked = looks(&client, jobs.clone()).await?;
+        let lasting = Lasting::look(cx, &self.inputs.environment, &live, &looked).await?;
+        let summary = format!("{} to put back as before", text::count(jobs.len(), "job"));
+        let records = records(&jobs, &Map::new());
+        Ok(Some(Preview {
+            precondition: json!({ "jobs": records, "patch": wanted, "withdrawal": true }),
+            undo: undo(&jobs),
+            material: Some(Box::new(Material { jobs, lasting, back: true })),
+            ..Preview::new(summary, json!({ "withdrawal": records }))
+        }))
     }
+}
+
+/// What an intent says of jobs.
+fn records(jobs: &[Edited], decisions: &Map<String, Value>) -> Vec<Value> {
+    let record = |job: &Edited| {
+        let diff = decisions.get(&job.id).map(|decision| &decision["diff"]);
+        json!({ "id": job.id, "index": job.index, "changes": job.changes, "diff": diff })
+    };
+    jobs.iter().map(record).collect()
+}
+
+/// The jobs exactly as they were.
+fn undo(jobs: &[Edited]) -> Option<Vec<u8>> {
+    let priors: Vec<&Value> = jobs.iter().map(|job| &*job.prior).collect();
+    (!priors.is_empty()).then(|| serde_json::to_vec(&priors).unwrap_or_default())
 }
 
 /// A job as it would be.
@@ -270,25 +292,44 @@ pub(super) struct Looked {
 }
 
 impl Looked {
+    /// Looks at a job: what the server says of it, and its source, at once.
+    async fn at(client: &Client, job: Edited) -> Result<Self, StepError> {
+        if job.changes.is_empty() {
+            return Ok(Self { job, planned: None, source: None });
+        }
+        let source = async { client.submission_of(&job.id, job_version(&job.prior)).await };
+        let plan = async {
+            match job.standing {
+                Standing::Open => client.plan(&job.job).await.map(Some),
+                // It is registered.
+                Standing::Taken(_) | Standing::Back(_) => Ok(None),
+            }
+        };
+        let (planned, source) = tokio::try_join!(plan, source).map_err(refused)?;
+        Ok(Self { job, planned, source })
+    }
+
     pub fn differs(&self) -> bool {
-        self.planned.as_ref().is_some_and(|planned| !is_unchanged(&planned.diff))
+        let planned = self.planned.as_ref();
+        self.job.standing != Standing::Open || planned.is_some_and(|planned| !is_unchanged(&planned.diff))
     }
 }
 
+async fn looks(client: &Client, jobs: Vec<Edited>) -> Result<Vec<Looked>, StepError> {
+    stream::iter(jobs).map(|job| Looked::at(client, job)).buffered(AT_ONCE).try_collect().await
+}
+
 /// The jobs as they would be; of those that change meanwhile, as they are then. Each goes its own way: it is
-/// planned while others are still being read.
-async fn looked_at(client: &Client, wanted: &Wanted) -> Result<Vec<Looked>, StepError> {
-    let then = |job: Edited| async move {
-        if job.changes.is_empty() {
-            return Ok(Looked { job, planned: None, source: None });
-        }
-        let plan = client.plan(&job.job);
-        let source = client.submission_of(&job.id, job_version(&job.prior));
-        let (planned, source) = tokio::try_join!(plan, source).map_err(refused)?;
-        Ok(Looked { job, planned: Some(planned), source })
-    };
+/// planned while others are still being read, but where an earlier attempt has to be known first.
+async fn looked_at(client: &Client, wanted: &Wanted, earlier: &Earlier) -> Result<Vec<Looked>, StepError> {
+    let from = Jobs::Running(client);
     for _ in 0..LOOKS {
-        let looked = select(Jobs::Running(client), &wanted.services, then).await?;
+        let looked = if earlier.len() == 0 {
+            select(from, &wanted.services, |job| Looked::at(client, job)).await?
+        } else {
+            let jobs = select(from, &wanted.services, |job| async { Ok(job) }).await?;
+            looks(client, earlier.recognise(client, wanted, jobs).await?).await?
+        };
         let is_same = |looked: &Looked| {
             let planned = looked.planned.as_ref();
             planned.is_none_or(|planned| planned.job_modify_index == looked.job.index)

@@ -14,6 +14,7 @@ mod one;
 mod outcome;
 mod problems;
 mod select;
+mod taken;
 mod wanted;
 
 pub use look::Patch;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::edits::Edited;
 use super::lasting::Lasting;
 use super::outcome::{Back, Ended};
+use super::taken::Standing;
 use crate::base::text;
 use crate::engine::Context;
 use crate::nomad::{
@@ -25,13 +26,13 @@ impl Worker<'_> {
     /// Changes a job and waits until it is healthy, by its allocations: the server takes its time to say
     /// so of the deployment.
     pub async fn change(self, job: &Edited) -> Result<Registered, Ended> {
-        self.cx.progress(Some(text::one_line(&job.id)), "registering", None);
-        let source = self.lasting.source(&job.id);
-        let registered = match self.client.register_surely(&job.job, job.index, source).await {
-            Ok(registered) => registered,
-            Err(error @ NomadError::Conflict { .. }) => return Err(Ended::Conflict(error.to_string())),
-            Err(error @ NomadError::OutcomeUnknown { .. }) => return Err(Ended::Open(said(&error))),
-            Err(error) => return Err(Ended::Refused(said(&error))),
+        let registered = match &job.standing {
+            Standing::Open => self.register(job).await?,
+            Standing::Taken(registered) => registered.clone(),
+            Standing::Back(registered) => {
+                let back = self.unhealthy(registered).await.map_or(Back::Ours, Back::Unhealthy);
+                return Err(Ended::Failed(vec!["it failed before the run was cut off".to_owned()], back));
+            }
         };
         // There is nothing to wait for.
         if is_idle(&job.prior) && is_idle(&job.job) {
@@ -42,6 +43,16 @@ impl Worker<'_> {
             Ok(verdict) => Err(self.failed(job, &registered, verdict).await),
             Err(error) => Err(Ended::Open(error.to_string())),
         }
+    }
+
+    async fn register(self, job: &Edited) -> Result<Registered, Ended> {
+        self.cx.progress(Some(text::one_line(&job.id)), "registering", None);
+        let source = self.lasting.source(&job.id);
+        self.client.register_surely(&job.job, job.index, source).await.map_err(|error| match error {
+            NomadError::Conflict { .. } => Ended::Conflict(error.to_string()),
+            NomadError::OutcomeUnknown { .. } => Ended::Open(said(&error)),
+            _ => Ended::Refused(said(&error)),
+        })
     }
 
     /// Waits until the server has closed the deployment of a healthy job: it may fail after all.

@@ -145,7 +145,7 @@ struct How {
     /// them back too [default: stop]
     #[arg(long, value_name = "stop|revert-all", value_parser = on_failure)]
     on_failure: Option<OnFailure>,
-    /// Approves what will be shown (refused for a protected environment)
+    /// Approves what will be shown (refused where a protected environment changes, by its files too)
     #[arg(long)]
     yes: bool,
     /// Approves exactly the decision with this digest

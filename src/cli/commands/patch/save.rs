@@ -31,7 +31,7 @@ pub struct Write {
     /// Changes the files although other jobs read the same place
     #[arg(long)]
     pub shared: bool,
-    /// Approves what will be shown (refused for a protected environment)
+    /// Approves what will be shown (refused where a protected environment changes, by its files too)
     #[arg(long)]
     pub yes: bool,
     /// Approves exactly the decision with this digest

@@ -1,0 +1,103 @@
+//! What a patch has changed when its process is killed, or when a person doesn't go on with it: the server's
+//! state is what counts.
+
+use serde_json::Value;
+
+use crate::common::wait_until;
+use crate::site::{Looks, Site};
+
+const FIRST: &str = "job_creation";
+/// It depends on the first.
+const SECOND: &str = "job_configuration";
+
+/// Both run as they were; gives them exactly as the server holds them.
+fn both(site: &Site) -> [Value; 2] {
+    for (id, after) in [(FIRST, None), (SECOND, Some(FIRST))] {
+        site.start_job(&site.service(id, after), None);
+    }
+    [site.job(FIRST), site.job(SECOND)].map(crate::written)
+}
+
+fn looks(site: &Site) -> [String; 2] {
+    [site.looks(FIRST), site.looks(SECOND)]
+}
+
+/// The jobs are exactly as they were, and healthy.
+fn are_as_before(site: &Site, before: &[Value; 2]) {
+    assert_eq!([site.job(FIRST), site.job(SECOND)].map(crate::written), *before);
+    for id in [FIRST, SECOND] {
+        assert!(site.is_up(id), "{id}: {:#?}", site.running(id));
+    }
+}
+
+pub fn killed_while_one_fails_all_go_back(site: &Site) {
+    let before = both(site);
+    let file = site.patch_file(&[(FIRST, Looks::New), (SECOND, Looks::Bad)]);
+    let run = site.spawn(&["patch", "apply", &file, "--on-failure", "revert-all", "--yes"]);
+    wait_until("the second registration", || site.version(SECOND) == 1);
+    run.signal("KILL");
+    assert_eq!(run.wait().signal, Some(9));
+    assert_eq!(looks(site), [site.tag(Looks::New), site.tag(Looks::Bad)], "it was killed too late");
+    // Nobody is there to be asked.
+    let out = site.run(&["resume", "--yes"]).code(1);
+    let out =
+        out.says("was changed by this run before").says("it was put back as it was").never_says("Done:");
+    out.never_says("written to").never_says("not known");
+    are_as_before(site, &before);
+    assert_eq!([site.version(FIRST), site.version(SECOND)], [2, 2], "once there and once back");
+    // That was the end of it.
+    site.run(&["resume", "--yes"]).code(1).says("no unfinished run");
+    site.run(&["status"]).code(0).never_says("unsaved");
+}
+
+pub fn killed_between_two_it_is_gone_on_with(site: &Site) {
+    both(site);
+    let file = site.patch_file(&[(FIRST, Looks::New), (SECOND, Looks::New)]);
+    let run = site.spawn(&["patch", "apply", &file, "--yes"]);
+    wait_until("the first registration", || site.version(FIRST) == 1);
+    run.signal("KILL");
+    assert_eq!(run.wait().signal, Some(9));
+    assert_eq!(site.version(SECOND), 0, "it was killed too late");
+    site.run(&["resume", "--yes"]).code(0).says("was changed by this run before").says("written to");
+    assert_eq!(looks(site), [site.tag(Looks::New), site.tag(Looks::New)]);
+    assert_eq!([site.version(FIRST), site.version(SECOND)], [1, 1], "done twice");
+    for id in [FIRST, SECOND] {
+        assert!(site.is_up(id), "{id}: {:#?}", site.running(id));
+        let text = site.fixture.read(&format!("nomad-jobs/{id}.nomad.hcl"));
+        assert!(text.contains(&site.tag(Looks::New)), "{text}");
+    }
+    site.run(&["status"]).code(0).never_says("unsaved");
+}
+
+pub fn a_no_to_the_second_question_puts_all_back(site: &Site) {
+    let before = both(site);
+    let file = site.patch_file(&[(FIRST, Looks::New), (SECOND, Looks::New)]);
+    let mut terminal = site.on_terminal(&["patch", "apply", &file, "--on-failure", "revert-all"]);
+    terminal.until("Approve?");
+    terminal.answers("y");
+    wait_until("the first registration", || site.version(FIRST) == 1);
+    site.somebody_sets(SECOND, "COLOUR", "teal");
+    let shown = terminal.until("which is not what was approved") + &terminal.until("Approve?");
+    assert!(shown.contains("somebody else changed it meanwhile") && shown.contains("COLOUR"), "{shown}");
+    // What this very patch has changed is nobody else's change.
+    let first: Vec<&str> =
+        shown.lines().filter(|line| line.contains(FIRST) && line.contains("since")).collect();
+    assert_eq!(first, [] as [&str; 0]);
+    assert!(shown.contains("job_creation was changed by this run before"), "{shown}");
+    assert_eq!(looks(site), [site.tag(Looks::New), site.tag(Looks::Old)]);
+    terminal.answers("n");
+    let (rest, code) = terminal.end();
+    assert_eq!(code, 4, "{rest}");
+    assert!(rest.contains("'job_creation': healthy, but it was put back as it was"), "{rest}");
+    assert_eq!(crate::written(site.job(FIRST)), before[0]);
+    assert!(site.is_up(FIRST), "{:#?}", site.running(FIRST));
+    assert_eq!(looks(site), [site.tag(Looks::Old), site.tag(Looks::Old)]);
+    assert_eq!(site.environment(SECOND)["COLOUR"], "teal");
+    assert_eq!([site.version(FIRST), site.version(SECOND)], [2, 1]);
+    site.run(&["status"]).code(0).never_says("unsaved patch");
+    // And it can be gone on with from there.
+    site.until_rolled_out(SECOND);
+    site.run(&["resume", "--yes"]).code(0).says("2 jobs changed and healthy");
+    assert_eq!(looks(site), [site.tag(Looks::New), site.tag(Looks::New)]);
+    assert_eq!(site.environment(SECOND)["COLOUR"], "teal");
+}
