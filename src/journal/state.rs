@@ -179,13 +179,13 @@ impl Run {
     /// The run's status after a record, and that of the step it is about.
     fn after<'r>(&self, record: &'r Record) -> Result<After<'r>, Illegal> {
         let status = next_run_status(self.status, &record.body)?;
-        let step = match &record.body {
-            Body::StepIntended { step, .. }
-            | Body::StepChild { step, .. }
-            | Body::StepDone { step, .. }
-            | Body::StepFailed { step, .. }
-            | Body::StepReconciled { step, .. } => step,
-            _ => return Ok((status, None)),
+        let (Body::StepIntended { step, .. }
+        | Body::StepChild { step, .. }
+        | Body::StepDone { step, .. }
+        | Body::StepFailed { step, .. }
+        | Body::StepReconciled { step, .. }) = &record.body
+        else {
+            return Ok((status, None));
         };
         let next = next_step_status(self.step(step), &record.body)?;
         Ok((status, Some((step, next))))
