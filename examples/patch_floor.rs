@@ -5,6 +5,8 @@
 //!     patch_floor chain ADDRESS LENGTH         jobs link-000 …, each after the one before it, healthy
 //!     patch_floor gaps ADDRESS LENGTH          from a link's health to the next one's registration, by the
 //!                                              server's times: milliseconds, one a line
+//!     patch_floor watch ADDRESS LENGTH         the same while the links are patched, from when the server's
+//!                                              state has the health, as a held request sees it
 
 #![expect(
     clippy::unwrap_used,
@@ -56,9 +58,16 @@ async fn main() {
         "gaps" => {
             for i in 1..number {
                 let healthy = health(&server, i - 1).await;
-                let job = server.get(&format!("/v1/job/link-{i:03}")).await;
-                let registered = job["SubmitTime"].as_i64().unwrap();
+                let registered = submitted(&server, i).await;
                 println!("{:.1}", (registered - healthy) as f64 / 1e6);
+            }
+        }
+        "watch" => {
+            let healthy: Vec<i64> =
+                stream::iter(0..number).map(|i| healthy_again(&server, i)).buffered(number).collect().await;
+            for i in 1..number {
+                let registered = submitted(&server, i).await;
+                println!("{:.1}", (registered - healthy[i - 1]) as f64 / 1e6);
             }
         }
         other => panic!("there is no {other}"),
@@ -133,4 +142,29 @@ async fn health(server: &Server, i: usize) -> i64 {
         Clock::real().sleep(Duration::from_millis(100)).await;
     }
     panic!("link-{i:03} doesn't get healthy");
+}
+
+/// When the server took a link's newest version.
+async fn submitted(server: &Server, i: usize) -> i64 {
+    server.get(&format!("/v1/job/link-{i:03}")).await["SubmitTime"].as_i64().unwrap()
+}
+
+/// When a link's next version is healthy in the server's state (HealthyAllocs = DesiredTotal), to whoever
+/// holds a request for that.
+async fn healthy_again(server: &Server, i: usize) -> i64 {
+    let path = format!("/v1/job/link-{i:03}/deployment");
+    let before = server.get(&path).await["JobVersion"].as_i64().unwrap();
+    let mut index = 1;
+    loop {
+        let url = format!("{}{path}?index={index}&wait=60s", server.address);
+        let answer = server.http.get(url).send().await.unwrap().error_for_status().unwrap();
+        index = answer.headers()["x-nomad-index"].to_str().unwrap().parse().unwrap();
+        let deployment: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let now = Clock::real().now().as_nanosecond();
+        let is_full = |group: &Value| group["HealthyAllocs"] == group["DesiredTotal"];
+        let full = deployment["TaskGroups"].as_object().unwrap().values().all(is_full);
+        if deployment["JobVersion"].as_i64().unwrap() > before && full {
+            return i64::try_from(now).unwrap();
+        }
+    }
 }

@@ -437,3 +437,63 @@ fn what_stands_at_a_place_is_edited_whatever_the_file_comes_to() {
     let label = edit_at(&Source::new("f.hcl", "b \"c\" {}"), 3, &json!(1)).unwrap_err();
     assert!(label.to_string().contains("a label is a text"), "{label}");
 }
+
+/// The text with a map set, after the way back by its old value was proven to give the same job.
+fn map(text: &str, path: &str, value: Json) -> String {
+    let before = parse(&Source::new("f.hcl", text), &inputs()).unwrap().json;
+    let done = set(text, path, value);
+    let path: blackstart::jobspec::Path = path.parse().unwrap();
+    let old = path.get(&before).cloned().unwrap_or_default();
+    let job = parse(&Source::new("f.hcl", done.text.as_str()), &inputs()).unwrap().json;
+    assert_ne!(job, before);
+    if !old.is_null() {
+        let wanted = Wanted { path, value: old };
+        let back = try_with(&done.text, &inputs(), &[wanted]).unwrap_or_else(|error| panic!("{error}"));
+        let job = parse(&Source::new("f.hcl", back.text.as_str()), &inputs()).unwrap().json;
+        assert_eq!(job, before, "{}", back.text);
+    }
+    done.text
+}
+
+#[test]
+fn several_members_go_in_at_once() {
+    let two = || json!({"a": "1", "b": "2", "c d": "3"});
+    for (written, made) in [
+        ("{ a = 1 }", "{ a = 1, b = \"2\", \"c d\" = \"3\" }"),
+        ("{}", "{ a = \"1\", b = \"2\", \"c d\" = \"3\" }"),
+        ("{\n    a = 1 # one\n  }", "{\n    a = 1 # one\n    b = \"2\"\n    \"c d\" = \"3\"\n  }"),
+        ("{\n    a = 1,\n  }", "{\n    a = 1,\n    b = \"2\",\n    \"c d\" = \"3\",\n  }"),
+        ("merge(local.m, { a : 1 })", "merge(local.m, { a : 1, b: \"2\", \"c d\": \"3\" })"),
+        (
+            "{\n    # none yet\n  }",
+            "{\n    # none yet\n    a = \"1\"\n    b = \"2\"\n    \"c d\" = \"3\"\n  }",
+        ),
+        ("{ /* none */ }", "{ /* none */ a = \"1\", b = \"2\", \"c d\" = \"3\" }"),
+    ] {
+        let text = format!("locals {{\n  m = {{}}\n}}\njob \"j\" {{\n  meta = {written}\n}}\n");
+        assert_eq!(
+            map(&text, "meta", two()),
+            text.replace(&format!("meta = {written}"), &format!("meta = {made}"))
+        );
+    }
+    let text = "job \"j\" {\n  group \"g\" {\n    service {\n      name = \"s\"\n    }\n  }\n}\n";
+    let made = map(text, "group.g.service.s.meta", json!({"a": "1", "long": "2"}));
+    let block = "\n\n      meta {\n        a    = \"1\"\n        long = \"2\"\n      }\n";
+    assert_eq!(made, text.replace("\"s\"\n", &format!("\"s\"{block}")));
+    let text = "{\"job\": {\"j\": {\"meta\": {\n  \"a\": \"1\"\n}}}}";
+    let made = map(text, "meta", two());
+    assert_eq!(made, text.replace("\"1\"", "\"1\",\n  \"b\": \"2\",\n  \"c d\": \"3\""));
+}
+
+#[test]
+fn comments_stay_when_the_last_member_goes() {
+    for (written, left) in [
+        ("{ a = 1 }", "{}"),
+        ("{\n    # of both\n    a = 1\n  }", "{\n    # of both\n  }"),
+        ("{ /* one */ a = 1 }", "{ /* one */  }"),
+    ] {
+        let text = format!("job \"j\" {{\n  meta = {written}\n}}\n");
+        let made = map(&text, "meta", json!({}));
+        assert_eq!(made, text.replace(written, left));
+    }
+}

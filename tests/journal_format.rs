@@ -225,9 +225,35 @@ fn stores_agree() {
         Box::new(MemoryStore::default()),
     ];
     for store in &mut stores {
-        for record in &records() {
-            store.append(record).unwrap();
+        for some in records().chunks(3) {
+            store.append(some).unwrap();
         }
         assert_eq!(store.read().unwrap(), records());
     }
+}
+
+/// What is noted reaches the store with the next that is appended, in one piece; what the store doesn't take
+/// leaves no trace.
+#[test]
+fn what_is_noted_goes_with_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = open(&path).unwrap();
+    let on_disk = || SqliteStore::open(&path).unwrap().read().unwrap().len();
+    let all = records();
+    let run = &all[0].run;
+    journal.note(run, &all[0].body, |_| Ok(())).unwrap();
+    journal.note(run, &all[1].body, |_| Ok(())).unwrap();
+    assert_eq!((journal.all().len(), on_disk()), (2, 0));
+    journal.append(run, &all[2].body, |_| Ok(())).unwrap();
+    assert_eq!((journal.all().len(), on_disk()), (3, 3));
+    journal.note(run, &all[3].body, |_| Ok(())).unwrap();
+    journal.flush().unwrap();
+    assert_eq!(on_disk(), 4);
+    assert_eq!(open(&path).unwrap().all(), journal.all());
+
+    let head = journal.head();
+    Connection::open(&path).unwrap().execute("drop table records", []).unwrap();
+    assert!(journal.append(run, &all[4].body, |_| Ok(())).is_err());
+    assert_eq!((journal.all().len(), journal.head()), (4, head));
 }

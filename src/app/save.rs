@@ -162,6 +162,9 @@ pub(super) async fn settle(
     environment: &Environment,
     plan: &plan::Plan,
 ) -> Result<(), Failure> {
+    if !plan.steps().any(|(_, step)| step.kind == plan::StepKind::NomadJob) {
+        return Ok(());
+    }
     let mut changes = ledger(&opened.journal.all());
     if changes.is_empty() {
         return Ok(());

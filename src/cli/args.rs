@@ -126,7 +126,12 @@ fn dispatch(cli: &Cli, ui: &Ui) -> Result<Code, Failure> {
     if let Command::Job(args) = &cli.command {
         return commands::job::run(args, global, ui);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let mut builder = match &cli.command {
+        // Mostly waits for a server: with more threads each answer costs a switch to another one.
+        Command::Patch(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder
         .worker_threads(2)
         .enable_all()
         .build()

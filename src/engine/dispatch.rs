@@ -1,5 +1,6 @@
 //! The dispatcher: the only one that changes a run's state. Waves run as tasks and ask it for every
-//! transition; it journals each before it answers.
+//! transition; it journals each before it answers. What announces no effect (that a wave began, that a step
+//! is done) it may answer first: that is on the disk with the next intent, or as soon as all wait.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ pub enum Request {
     },
 }
 
-/// Asks the dispatcher to journal; returns when it is on the disk.
+/// Asks the dispatcher to journal; returns when that is done, and an intent is on the disk.
 pub(super) async fn append(
     dispatcher: &mpsc::UnboundedSender<Request>,
     body: Body,
@@ -74,6 +75,8 @@ pub(super) async fn waves(run: &Run, previews: BTreeMap<String, Preview>) -> Res
     let mut asking = FuturesUnordered::new();
     let mut interrupts = run.interrupts.clone();
     let mut interrupted = false;
+    // Whether everything that was journaled is on the disk.
+    let mut settled = false;
     loop {
         if stop.is_none() && !run.halted() {
             for (index, wave) in run.plan.waves.iter().enumerate() {
@@ -92,11 +95,8 @@ pub(super) async fn waves(run: &Run, previews: BTreeMap<String, Preview>) -> Res
             Some(request) = inbox.recv() => match request {
                 Request::Append { body, reply } => {
                     let result = run.append(&body);
-                    if let Err(error) = &result {
-                        // Nothing may happen that can't be recorded.
-                        run.halt();
-                        stop.get_or_insert(Stop::Journal(error.to_string()));
-                    }
+                    settled = false;
+                    unrecorded(run, &result, &mut stop);
                     let _ = reply.send(result);
                 }
                 Request::Ask { question, reply } => asking.push(async move {
@@ -118,6 +118,11 @@ pub(super) async fn waves(run: &Run, previews: BTreeMap<String, Preview>) -> Res
                     stop = Some(stop.take().map_or(reason.clone(), |first| first.worse(reason)));
                 }
             },
+            // The last branch: everything that can go on has gone on, and waits.
+            () = tokio::task::yield_now(), if !settled => {
+                settled = true;
+                unrecorded(run, &run.settle(), &mut stop);
+            }
         }
     }
     match stop {
@@ -128,5 +133,13 @@ pub(super) async fn waves(run: &Run, previews: BTreeMap<String, Preview>) -> Res
             Err(Stop::Interrupted)
         }
         None => Ok(()),
+    }
+}
+
+/// Nothing may happen that can't be recorded.
+fn unrecorded(run: &Run, result: &Result<(), JournalError>, stop: &mut Option<Stop>) {
+    if let Err(error) = result {
+        run.halt();
+        stop.get_or_insert(Stop::Journal(error.to_string()));
     }
 }

@@ -188,19 +188,34 @@ impl Run {
         self.guarded().as_ref().is_some_and(|run| run.gates_passed.contains(&key))
     }
 
-    /// Journals one record, then takes it into the state.
+    /// Journals one record, then takes it into the state. What announces no effect reaches the disk together
+    /// with the next that does (the intent before anything is changed), or once [`Self::settle`] is called:
+    /// where a crash comes before that, nothing has been done since.
     pub(super) fn append(&self, body: &Body) -> Result<(), JournalError> {
         let mut state = self.guarded();
-        // What the state refuses never reaches the disk, and what doesn't reach the disk not the state.
-        let record = self.journal.append(&self.id, body, |record| match state.as_ref() {
+        // What the state refuses never reaches the disk.
+        let check = |record: &journal::Record| match state.as_ref() {
             Some(run) => run.permits(record),
             None => journal::Run::replay([record]).map(drop),
-        })?;
+        };
+        let record = match body {
+            Body::RunStarted { .. }
+            | Body::Approved { .. }
+            | Body::WaveStarted { .. }
+            | Body::StepDone { .. }
+            | Body::WaveDone { .. } => self.journal.note(&self.id, body, check)?,
+            _ => self.journal.append(&self.id, body, check)?,
+        };
         match state.as_mut() {
             Some(run) => run.apply(&record)?,
             None => *state = journal::Run::replay([&record])?,
         }
         Ok(())
+    }
+
+    /// Brings what was journaled to the disk.
+    pub(super) fn settle(&self) -> Result<(), JournalError> {
+        self.journal.flush()
     }
 
     pub(super) fn find_step(&self, name: &str) -> Option<Arc<dyn Step>> {
@@ -358,6 +373,10 @@ pub async fn run(run: &Run, approval: Approval) -> Finished {
     let began = run.clock.now();
     let finished = match whole(run, approval).await {
         Ok(finished) | Err(finished) => finished,
+    };
+    let finished = match run.settle() {
+        Ok(()) => finished,
+        Err(error) => Finished::journal(run, &error),
     };
     run.teller.tell(What::Finished {
         ending: finished.ending,

@@ -350,13 +350,15 @@ fn validate(
 /// The values of all locals, each evaluated after those it names.
 pub fn locals(body: &Body, mut names: Names, errors: &mut Diagnostics) -> Names {
     let mut exprs: BTreeMap<&str, &Expr> = BTreeMap::new();
+    let mut shadowed = Vec::new();
     for block in body.blocks("locals") {
         for inner in block.body.all_blocks() {
             errors.push(Diagnostic::error("`locals` holds `name = value` lines").at(&inner.kind.span));
         }
-        // A name that a later block sets again counts there.
-        exprs
-            .extend(block.body.attributes().map(|attribute| (attribute.name.text.as_str(), &attribute.expr)));
+        // A name that a later block sets again counts there; what it was before must be right, too.
+        for attribute in block.body.attributes() {
+            shadowed.extend(exprs.insert(attribute.name.text.as_str(), &attribute.expr));
+        }
     }
     // How many others each still waits for, and who waits for it: a chain of thousands is walked once.
     let mut waits: BTreeMap<&str, usize> = BTreeMap::new();
@@ -398,6 +400,7 @@ pub fn locals(body: &Body, mut names: Names, errors: &mut Diagnostics) -> Names 
             }
         }
     }
+    errors.0.extend(shadowed.iter().filter_map(|expr| expr.eval(&Context::new(&names)).err()));
     if let Some(first) = waits.keys().next() {
         let all: Vec<&str> = waits.keys().copied().collect();
         let error = format!("these locals need one another: {}", text::list(&all));

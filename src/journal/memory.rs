@@ -14,12 +14,15 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        self.0.push(record.clone());
+    fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        self.0.extend_from_slice(records);
         Ok(())
     }
 
     fn read(&self) -> Result<Vec<Record>, JournalError> {
-        Ok(self.0.clone())
+        match self.0.iter().find(|record| record.computed_hash() != record.hash) {
+            Some(record) => Err(JournalError::BrokenChain { seq: record.seq }),
+            None => Ok(self.0.clone()),
+        }
     }
 }

@@ -34,11 +34,24 @@ impl Record {
 
     /// SHA-256 over all other fields, hexadecimal.
     pub fn computed_hash(&self) -> String {
-        // Through Value, whose maps are sorted: the text is canonical.
-        let document = serde_json::json!({
-            "seq": self.seq, "at": self.at, "run": self.run, "body": self.body, "previous": self.previous,
-        });
-        hex(&Sha256::digest(document.to_string()))
+        self.hash_with(&self.body_text())
+    }
+
+    /// The body as canonical JSON: without spaces, its maps sorted.
+    pub(super) fn body_text(&self) -> String {
+        // Through Value, whose maps are sorted.
+        serde_json::to_value(&self.body).map(|body| body.to_string()).unwrap_or_default()
+    }
+
+    /// The hash with this text in the place of the body's own: that of the whole record as canonical JSON.
+    pub(super) fn hash_with(&self, body: &str) -> String {
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let mut hash = Sha256::new();
+        hash.update(format!("{{\"at\":{},\"body\":", text(&self.at.to_string())));
+        hash.update(body);
+        let (previous, run) = (text(&self.previous), text(&self.run.0));
+        hash.update(format!(",\"previous\":{previous},\"run\":{run},\"seq\":{}}}", self.seq));
+        hex(&hash.finalize())
     }
 }
 

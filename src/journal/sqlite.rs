@@ -23,10 +23,12 @@ impl SqliteStore {
         }
         let connection = Connection::open(path).map_err(failed)?;
         connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed)?;
-        // FULL with the rollback journal: a record is on the disk when its append returns.
+        // FULL with the rollback journal: a record is on the disk when its append returns. The rollback
+        // journal is cut, not removed: that spares each append a change of the folder and its sync.
         connection
             .execute_batch(
-                "pragma synchronous = full;
+                "pragma journal_mode = truncate;
+                 pragma synchronous = full;
                  create table if not exists records (
                    seq integer primary key, run text not null, at text not null, body text not null,
                    previous text not null, hash text not null) strict;",
@@ -45,15 +47,20 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        let body = serde_json::to_string(&record.body).map_err(|e| store_error(&self.path, e))?;
-        self.connection
-            .execute(
-                "insert into records (seq, run, at, body, previous, hash) values (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![record.seq, record.run.0, record.at.to_string(), body, record.previous, record.hash],
-            )
-            .map_err(|e| store_error(&self.path, e))?;
-        Ok(())
+    fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        let failed = |e: rusqlite::Error| store_error(&self.path, e);
+        let transaction = self.connection.transaction().map_err(failed)?;
+        for record in records {
+            // Canonical: whoever reads it can hold the text itself against the hash.
+            let (at, body) = (record.at.to_string(), record.body_text());
+            transaction
+                .execute(
+                    "insert into records (seq, run, at, body, previous, hash) values (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![record.seq, record.run.0, at, body, record.previous, record.hash],
+                )
+                .map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)
     }
 
     fn read(&self) -> Result<Vec<Record>, JournalError> {
@@ -76,10 +83,15 @@ impl Store for SqliteStore {
             .map_err(failed)?;
         let mut records = Vec::new();
         for row in rows {
-            let (seq, run, at, body, previous, hash) = row.map_err(failed)?;
-            let body: Body = serde_json::from_str(&body).map_err(|e| store_error(&self.path, e))?;
+            let (seq, run, at, text, previous, hash) = row.map_err(failed)?;
+            let body: Body = serde_json::from_str(&text).map_err(|e| store_error(&self.path, e))?;
             let at = at.parse().map_err(|e: jiff::Error| store_error(&self.path, e))?;
-            records.push(Record { seq, at, run: crate::base::RunId(run), body, previous, hash });
+            let record = Record { seq, at, run: crate::base::RunId(run), body, previous, hash };
+            // Up to version 0.1.0 the text was not canonical.
+            if record.hash_with(&text) != record.hash && record.computed_hash() != record.hash {
+                return Err(JournalError::BrokenChain { seq });
+            }
+            records.push(record);
         }
         Ok(records)
     }

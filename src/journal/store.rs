@@ -22,10 +22,11 @@ pub enum JournalError {
     Illegal(#[from] Illegal),
 }
 
-/// Keeps records. An append has reached the disk when it returns.
+/// Keeps records.
 pub trait Store: Send {
-    fn append(&mut self, record: &Record) -> Result<(), JournalError>;
-    /// All records, in order.
+    /// Keeps all of them or none; they have reached the disk when it returns.
+    fn append(&mut self, records: &[Record]) -> Result<(), JournalError>;
+    /// All records, in order, each held against its own hash.
     fn read(&self) -> Result<Vec<Record>, JournalError>;
 }
 
@@ -40,6 +41,8 @@ pub struct Journal {
 struct Inner {
     store: Box<dyn Store>,
     records: Arc<Vec<Record>>,
+    /// How many of them the store has.
+    stored: usize,
     /// What the records tell of runs, once somebody asked; nothing after the next append.
     runs: Option<Arc<Vec<Run>>>,
     head: String,
@@ -51,13 +54,13 @@ impl Journal {
         let records = store.read()?;
         let mut head = String::new();
         for (i, record) in records.iter().enumerate() {
-            let in_order = record.seq == i as u64 + 1;
-            if !in_order || record.previous != head || record.computed_hash() != record.hash {
+            if record.seq != i as u64 + 1 || record.previous != head {
                 return Err(JournalError::BrokenChain { seq: record.seq });
             }
             head.clone_from(&record.hash);
         }
-        let inner = Inner { store, records: Arc::new(records), runs: None, head };
+        let stored = records.len();
+        let inner = Inner { store, records: Arc::new(records), stored, runs: None, head };
         Ok(Self { inner: Arc::new(Mutex::new(inner)), clock, secrets })
     }
 
@@ -71,9 +74,22 @@ impl Journal {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes one record. Secrets are masked in its texts and values first, and `check` may refuse it
-    /// before it is written. When it returns the record is on the disk.
+    /// Writes one record, and those that were noted before it. Secrets are masked in its texts and values
+    /// first, and `check` may refuse it before it is written. When it returns they are on the disk.
     pub fn append(
+        &self,
+        run: &RunId,
+        body: &Body,
+        check: impl FnOnce(&Record) -> Result<(), Illegal>,
+    ) -> Result<Record, JournalError> {
+        let record = self.note(run, body, check)?;
+        self.flush().inspect_err(|_| self.forget(&record))?;
+        Ok(record)
+    }
+
+    /// As [`Self::append`], for what announces nothing: it reaches the disk with the next record that is
+    /// appended, in one piece, or when it is flushed. A crash before that is one before it was noted.
+    pub fn note(
         &self,
         run: &RunId,
         body: &Body,
@@ -84,11 +100,30 @@ impl Journal {
         let seq = inner.records.len() as u64 + 1;
         let record = Record::new(seq, self.clock.now(), run.clone(), body, inner.head.clone());
         check(&record)?;
-        inner.store.append(&record)?;
         inner.head.clone_from(&record.hash);
         inner.runs = None;
         Arc::make_mut(&mut inner.records).push(record.clone());
         Ok(record)
+    }
+
+    /// Takes back a record that the store didn't take.
+    fn forget(&self, record: &Record) {
+        let mut inner = self.inner();
+        inner.head.clone_from(&record.previous);
+        inner.runs = None;
+        Arc::make_mut(&mut inner.records).pop();
+    }
+
+    /// Writes what was noted.
+    pub fn flush(&self) -> Result<(), JournalError> {
+        let mut inner = self.inner();
+        let inner = &mut *inner;
+        let noted = inner.records.get(inner.stored..).unwrap_or_default();
+        if !noted.is_empty() {
+            inner.store.append(noted)?;
+            inner.stored = inner.records.len();
+        }
+        Ok(())
     }
 
     /// The records of one run.

@@ -280,15 +280,30 @@ impl Commit {
         }
         let tree = self.git.call(&["write-tree"], Some(&index)).await?;
         let tree = String::from_utf8_lossy(&tree).trim().to_owned();
+        // Before the commit: an index that is behind it would take it back with a person's next one.
+        self.stage(&entries).await?;
         // Through `commit`, so that hooks run and signatures are made as for any commit here.
-        self.git.call(&["commit", "--quiet", "-m", message], Some(&index)).await?;
-        let commit = self.proven(&tree).await?;
-        for entry in &entries {
-            self.git.call(&["update-index", "--cacheinfo", entry], None).await?;
-        }
+        let made = match self.git.call(&["commit", "--quiet", "-m", message], Some(&index)).await {
+            Ok(_) => self.proven(&tree).await,
+            Err(error) => Err(error.into()),
+        };
+        let Ok(commit) = made else {
+            let before =
+                |(file, _): &(&File, &str)| format!("{},{},{}", file.entry.mode, file.entry.blob, file.path);
+            self.stage(&files.iter().map(before).collect::<Vec<_>>()).await?;
+            return made;
+        };
         // What the index knows of the files' times is told anew.
         let _ = self.git.call(&["update-index", "-q", "--refresh"], None).await;
         Ok(commit)
+    }
+
+    /// Puts files into the work tree's own index: `MODE,BLOB,PATH` each.
+    async fn stage(&self, entries: &[String]) -> Result<(), GitError> {
+        for entry in entries {
+            self.git.call(&["update-index", "--cacheinfo", entry], None).await?;
+        }
+        Ok(())
     }
 
     /// Whether the commit that was just made is the one that was meant: git looks at HEAD for itself, and

@@ -17,6 +17,9 @@ use crate::process::{Child, Command};
 /// How long git may take: a push crosses a network.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Files that git is asked about at once.
+const AT_ONCE: usize = 500;
+
 /// A work tree.
 #[derive(Clone, Debug)]
 pub struct Git {
@@ -91,21 +94,61 @@ impl Git {
     /// that lie outside of the work tree, stay as they lie there: no commit can hold them.
     pub async fn overlay(&self, revision: &str, names: &[String]) -> Result<Overlay, GitError> {
         let known = self.call(&["rev-parse", "-q", "--verify", revision], None).await.is_ok();
+        let below = |name: &String| Some((name.clone(), self.below_top(name)?));
+        let paths: Vec<(String, String)> = names.iter().filter_map(below).collect();
         let mut overlay = Overlay::default();
-        for name in names {
-            let Some(path) = self.below_top(name) else { continue };
-            let entry = if known { self.entry(revision, &path).await? } else { None };
-            match entry {
-                Some(entry) => {
-                    overlay.0.insert(name.clone(), Some(self.text(&entry).await?));
-                }
-                None if self.is_ignored(&path).await => {}
-                None => {
-                    overlay.0.insert(name.clone(), None);
+        // Two processes for many files, not two for each; an argument list has an end.
+        for some in paths.chunks(AT_ONCE) {
+            let of = |(_, path): &(String, String)| path.clone();
+            let texts =
+                if known { self.texts(revision, some.iter().map(of)).await? } else { BTreeMap::new() };
+            for (name, path) in some {
+                match texts.get(path) {
+                    Some(text) => drop(overlay.0.insert(name.clone(), Some(text.clone()))),
+                    None if self.is_ignored(path).await => {}
+                    None => drop(overlay.0.insert(name.clone(), None)),
                 }
             }
         }
         Ok(overlay)
+    }
+
+    /// The texts of a commit's files, by their paths below the top; those that it has.
+    async fn texts(
+        &self,
+        revision: &str,
+        paths: impl Iterator<Item = String>,
+    ) -> Result<BTreeMap<String, String>, GitError> {
+        let mut arguments: Vec<String> =
+            ["ls-tree", "-l", "-z", "--full-tree", revision, "--"].map(str::to_owned).to_vec();
+        arguments.extend(paths);
+        let listed = self.call(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), None).await?;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        // `100644 blob OBJECT    SIZE<TAB>PATH`
+        let mut files: Vec<(String, String, usize)> = Vec::new();
+        for (entry, path) in listed.split('\0').filter_map(|line| line.split_once('\t')) {
+            let words: Vec<&str> = entry.split_whitespace().collect();
+            if let [_, "blob", object, size] = words.as_slice()
+                && let Ok(size) = size.parse()
+            {
+                files.push((path.to_owned(), (*object).to_owned(), size));
+            }
+        }
+        if files.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        // Of objects it shows what they hold, one after the other and nothing between them.
+        let mut arguments = vec!["show", "--no-textconv"];
+        arguments.extend(files.iter().map(|(_, object, _)| object.as_str()));
+        let bytes = self.call(&arguments, None).await?;
+        let mut texts = BTreeMap::new();
+        let mut rest = bytes.as_slice();
+        for (path, _, size) in &files {
+            let (text, after) = rest.split_at_checked(*size).unwrap_or((rest, &[]));
+            texts.insert(path.clone(), String::from_utf8_lossy(text).into_owned());
+            rest = after;
+        }
+        Ok(texts)
     }
 
     /// A file of a commit, by its path below the top.
@@ -119,11 +162,6 @@ impl Git {
             }
             _ => None,
         })
-    }
-
-    pub async fn text(&self, entry: &Entry) -> Result<String, GitError> {
-        let bytes = self.call(&["cat-file", "blob", &entry.blob], None).await?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The id that a text has as an object; `kept` puts it into the repository. As it is there: filters

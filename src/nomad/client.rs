@@ -9,7 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{NomadError, server_text};
@@ -65,7 +67,8 @@ pub(super) struct Call<'a> {
     /// Percent-encoded, from `/v1`.
     pub path: String,
     pub query: Vec<(&'a str, String)>,
-    pub body: Option<serde_json::Value>,
+    /// JSON.
+    pub body: Option<Bytes>,
     /// What it does, for messages: "the plan of job 'web'".
     pub what: String,
     pub timeout: Duration,
@@ -87,8 +90,9 @@ impl<'a> Call<'a> {
         Self { method, ..Self::get(path, what) }
     }
 
-    pub fn body(mut self, body: serde_json::Value) -> Self {
-        self.body = Some(body);
+    pub fn body(mut self, body: &impl Serialize) -> Self {
+        // Only a map with keys that are no strings can't be JSON.
+        self.body = Some(serde_json::to_vec(body).unwrap_or_default().into());
         self
     }
 
@@ -191,7 +195,7 @@ impl Client {
         }
         if let Some(body) = &call.body {
             request.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            request.body = body.to_string().into();
+            request.body = body.clone();
         }
         Ok(request)
     }

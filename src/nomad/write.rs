@@ -4,8 +4,8 @@
 //! whoever stops a job must have looked at it just before.
 
 use http::Method;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json as object};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, json as object};
 
 use super::client::{Call, Client, escape, json};
 use super::error::NomadError;
@@ -95,7 +95,7 @@ impl Client {
         let id = job_id(job);
         let mut call =
             Call::write(Method::POST, job_path(id, "/plan"), format!("the plan of job '{}'", shown(id)))
-                .body(object!({ "Job": untagged(job), "Diff": true, "PolicyOverride": false }));
+                .body(&PlanRequest { job: Untagged(job), diff: true, policy_override: false });
         call.timeout = std::time::Duration::from_secs(60);
         let answer = self.read(&call).await?;
         let plan: PlanAnswer = json(&answer, &call.what)?;
@@ -118,25 +118,19 @@ impl Client {
         submission: Option<&Submission>,
     ) -> Result<Registered, NomadError> {
         let id = job_id(job);
-        let mut body = Map::new();
-        body.insert("Job".into(), untagged(job));
-        if let Some(index) = enforce {
-            body.insert("EnforceIndex".into(), true.into());
-            body.insert("JobModifyIndex".into(), index.into());
-        }
-        if let Some(submission) = submission {
-            body.insert(
-                "Submission".into(),
-                object!({
-                    "Source": submission.source,
-                    "Format": submission.format,
-                    "VariableFlags": submission.variable_flags,
-                    "Variables": submission.variables,
-                }),
-            );
-        }
+        let body = RegisterRequest {
+            job: Untagged(job),
+            enforce_index: enforce.map(|_| true),
+            job_modify_index: enforce,
+            submission: submission.map(|kept| SubmissionRequest {
+                source: &kept.source,
+                format: &kept.format,
+                variable_flags: &kept.variable_flags,
+                variables: &kept.variables,
+            }),
+        };
         let call = Call::write(Method::POST, job_path(id, ""), format!("registering job '{}'", shown(id)))
-            .body(Value::Object(body));
+            .body(&body);
         let answer = self.write(&call).await.map_err(|e| conflict(e, id, enforce.unwrap_or_default()))?;
         Ok(taken(&answer, &call.what)?.into_registered(id))
     }
@@ -159,14 +153,14 @@ impl Client {
         // Of a task with shutdown_delay the node answers only after that.
         let call =
             Call { timeout: std::time::Duration::from_secs(600), ..Call::write(Method::PUT, path, what) };
-        self.write(&call.body(object!({ "TaskName": "", "AllTasks": false }))).await.map(drop)
+        self.write(&call.body(&object!({ "TaskName": "", "AllTasks": false }))).await.map(drop)
     }
 
     /// Ends a deployment by one request; see [`Self::fail_deployment`].
     pub(super) async fn fail_deployment_once(&self, id: &str) -> Result<Option<u64>, NomadError> {
         let what = format!("failing deployment {}", shown(id));
         let call = Call::write(Method::PUT, format!("/v1/deployment/fail/{}", escape(id)), what)
-            .body(object!({ "DeploymentID": id }));
+            .body(&object!({ "DeploymentID": id }));
         let answer = self.write(&call).await?;
         let answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         Ok(answer.get("RevertedJobVersion").and_then(Value::as_u64))
@@ -181,7 +175,7 @@ impl Client {
     ) -> Result<Registered, NomadError> {
         let call =
             Call::write(Method::POST, job_path(id, "/revert"), format!("reverting job '{}'", shown(id)))
-                .body(object!({ "JobID": id, "JobVersion": version, "EnforcePriorVersion": enforce }));
+                .body(&object!({ "JobID": id, "JobVersion": version, "EnforcePriorVersion": enforce }));
         let answer = self.write(&call).await.map_err(|e| conflict(e, id, enforce.unwrap_or_default()))?;
         Ok(taken(&answer, &call.what)?.into_registered(id))
     }
@@ -209,13 +203,44 @@ fn taken(answer: &crate::http::Response, what: &str) -> Result<RegisterAnswer, N
         .map_err(|error| NomadError::OutcomeUnknown { what: what.to_owned(), reason: error.to_string() })
 }
 
-/// The job without its version tag.
-fn untagged(job: &Value) -> Value {
-    let mut job = job.clone();
-    if let Some(tag) = job.get_mut("VersionTag") {
-        *tag = Value::Null;
+/// A job, sent without its version tag.
+struct Untagged<'a>(&'a Value);
+
+impl Serialize for Untagged<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Some(fields) = self.0.as_object() else { return self.0.serialize(to) };
+        let untagged = |(name, value)| (name, if name == "VersionTag" { &Value::Null } else { value });
+        to.collect_map(fields.iter().map(untagged))
     }
-    job
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PlanRequest<'a> {
+    job: Untagged<'a>,
+    diff: bool,
+    policy_override: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RegisterRequest<'a> {
+    job: Untagged<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enforce_index: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_modify_index: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submission: Option<SubmissionRequest<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SubmissionRequest<'a> {
+    source: &'a str,
+    format: &'a str,
+    variable_flags: &'a std::collections::BTreeMap<String, String>,
+    variables: &'a str,
 }
 
 /// Nomad answers a lost check-and-set with a plain 500.

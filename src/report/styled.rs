@@ -102,8 +102,11 @@ impl Styled {
     /// The lines to print, without line ends.
     pub fn lay_out(&self, page: &Page) -> Vec<String> {
         let prefix = if self.simulated || page.simulated { SIMULATED } else { "" };
-        let Some(width) = page.width else {
-            return vec![row(page, prefix, self.indent, &self.cells(usize::MAX))];
+        let wide = || self.pieces.iter().map(|(_, text)| text.width()).sum::<usize>();
+        let fits = |width: &usize| prefix.len() + self.indent + wide() <= *width;
+        let Some(width) = page.width.filter(|width| !fits(width)) else {
+            let pieces = self.pieces.iter().map(|(role, text)| (*role, text.as_str()));
+            return vec![row(page, prefix, self.indent, pieces)];
         };
         let width = width.saturating_sub(prefix.len()).max(20);
         let hang = self.hang.min(width / 2);
@@ -113,7 +116,8 @@ impl Styled {
         let (mut rest, mut indent) = (cells.as_slice(), self.indent.min(width / 2));
         loop {
             let (fits, after) = split(rest, width - indent);
-            rows.push(row(page, prefix, indent, fits));
+            let pieces = fits.iter().map(|cell| (cell.role, cell.text.as_str()));
+            rows.push(row(page, prefix, indent, pieces));
             if after.is_empty() {
                 return rows;
             }
@@ -144,23 +148,28 @@ impl Styled {
     }
 }
 
-fn row(page: &Page, prefix: &str, indent: usize, cells: &[Cell]) -> String {
+fn row<'a>(
+    page: &Page,
+    prefix: &str,
+    indent: usize,
+    pieces: impl Iterator<Item = (Role, &'a str)>,
+) -> String {
     let mut out = prefix.to_owned();
-    if !cells.is_empty() {
-        out.push_str(&" ".repeat(indent));
-    }
     let mut role = Role::Plain;
-    for cell in cells {
-        if page.color && cell.role != role {
+    for (at, (piece, text)) in pieces.enumerate() {
+        if at == 0 {
+            out.push_str(&" ".repeat(indent));
+        }
+        if page.color && piece != role {
             if role != Role::Plain {
                 out.push_str("\u{1b}[0m");
             }
-            if cell.role != Role::Plain {
-                out.push_str(&format!("\u{1b}[{}m", cell.role.code()));
+            if piece != Role::Plain {
+                out.push_str(&format!("\u{1b}[{}m", piece.code()));
             }
-            role = cell.role;
+            role = piece;
         }
-        out.push_str(&cell.text);
+        out.push_str(text);
     }
     if role != Role::Plain {
         out.push_str("\u{1b}[0m");

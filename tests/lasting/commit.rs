@@ -148,6 +148,8 @@ fn a_commit_that_holds_something_else_is_taken_back() {
         assert_eq!(site.git(&["rev-parse", "main", "other"]), format!("{head}{head}"), "{why}");
         std::fs::remove_file(&hook).unwrap();
         site.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
+        let status = site.git(&["status", "--porcelain", "--untracked-files=no"]);
+        assert_eq!(status, " M jobs/api.nomad.hcl\n", "written, and not staged");
         site.git(&["reset", "-q", "--hard"]);
         site.image_by_hand("api", "registry.example.com/api:1");
     }
@@ -208,6 +210,37 @@ fn a_commit_without_its_record_is_known_by_the_intent() {
     assert_eq!(commit["files"][API]["after"], Value::from(object.trim()));
     let done = records.iter().rev().find(|(_, body)| body["type"] == "step_done").unwrap();
     assert_eq!(done.1["evidence"]["commit"], Value::from(site.git(&["rev-parse", "HEAD"]).trim()));
+}
+
+/// Killed right after the commit, before it is recorded or pushed: it is pushed later all the same.
+#[test]
+fn a_commit_that_was_cut_off_is_pushed_later() {
+    let Some(site) = started_with_git() else { return };
+    let bare = site.fixture.path("bare.git");
+    let bare_text = bare.display().to_string();
+    assert!(Command::new("git").args(["init", "-q", "--bare", &bare_text]).status().unwrap().success());
+    site.git(&["remote", "add", "origin", &bare_text]);
+    site.fixture.replace(
+        "blackstart.hcl",
+        "  simulated = true\n",
+        "  simulated = true\n\n  git {\n    branch = \"deploy\"\n  }\n",
+    );
+    site.git(&["commit", "-q", "-a", "-m", "Name the branch"]);
+    site.git(&["push", "-q", "origin", "HEAD:deploy"]);
+    // git's parent is the run.
+    let script = "#!/bin/sh\nread -r _ _ _ run _ </proc/$PPID/stat\nkill -9 \"$run\"\n";
+    let hook = site.fixture.script("project/.git/hooks/post-commit", script);
+    let arguments = ["patch", "image", "api=hot", "--commit", "--yes", "-e", "sandbox"];
+    let running = site.fixture.spawn("cut-off", site.fixture.command(&arguments));
+    assert_eq!(running.wait().signal, Some(9));
+    std::fs::remove_file(hook).unwrap();
+    assert!(!site.fixture.journal("sandbox").iter().any(|(_, body)| body["evidence"]["commit"].is_string()));
+    let head = site.git(&["rev-parse", "HEAD"]);
+    assert!(site.git(&["show", "--format=%s", "HEAD"]).starts_with("Patch api\n"));
+    assert_eq!(site.git(&["status", "--porcelain"]), "", "the index has it too");
+    site.patch(&["save", "--commit"]).code(0).says("pushed to origin/deploy");
+    assert_eq!(site.git(&["ls-remote", "origin", "refs/heads/deploy"])[..40], head[..40]);
+    assert_eq!(site.unsaved(), []);
 }
 
 /// The commit that was made for it saves a patch, whatever is written to the file afterwards.

@@ -74,8 +74,9 @@ pub struct JobNode {
 pub struct JobGraph {
     /// Each level waits only for those before it. Empty where there is a cycle.
     pub levels: Vec<Vec<JobNode>>,
-    /// Names that wait for one another, each for the next and the last for the first.
-    pub cycle: Vec<String>,
+    /// Names that wait for one another, each for the next and the last for the first. Of rings that share a
+    /// job, only one is told.
+    pub cycles: Vec<Vec<String>>,
     pub problems: Diagnostics,
 }
 
@@ -96,18 +97,35 @@ pub fn job_graph(paths: &[PathBuf], options: &JobOptions) -> Result<JobGraph, Fa
         let others: BTreeSet<String> = node.after.iter().map(|wait| wait.job.clone()).collect();
         (id.clone(), others.into_iter().collect())
     });
-    match levels(&names, &after.collect()) {
+    match ordered(names, &after.collect()) {
         Ok(levels) => {
             let level =
                 |names: Vec<String>| names.iter().filter_map(|name| nodes.get(name).cloned()).collect();
             graph.levels = levels.into_iter().map(level).collect();
         }
-        Err(cycle) => {
-            graph.problems.push(circular(&jobs, &cycle));
-            graph.cycle = cycle.0;
+        Err(cycles) => {
+            graph.problems.0.extend(cycles.iter().map(|cycle| circular(&jobs, cycle)));
+            graph.cycles = cycles.into_iter().map(|cycle| cycle.0).collect();
         }
     }
     Ok(graph)
+}
+
+/// The names in levels, or rings of them until none is left; no two of these share a name.
+fn ordered(
+    mut names: Vec<String>,
+    after: &BTreeMap<String, Vec<String>>,
+) -> Result<Vec<Vec<String>>, Vec<Cycle>> {
+    let mut cycles: Vec<Cycle> = Vec::new();
+    loop {
+        match levels(&names, after) {
+            Ok(levels) => return if cycles.is_empty() { Ok(levels) } else { Err(cycles) },
+            Err(cycle) => {
+                names.retain(|name| !cycle.0.contains(name));
+                cycles.push(cycle);
+            }
+        }
+    }
 }
 
 fn nodes(jobs: &[Waiting]) -> BTreeMap<String, JobNode> {
@@ -146,8 +164,8 @@ fn nodes(jobs: &[Waiting]) -> BTreeMap<String, JobNode> {
 pub fn dependencies(jobs: &[Waiting], problems: &mut Diagnostics) {
     let names: Vec<String> = jobs.iter().map(|job| job.id.clone()).collect();
     let after = jobs.iter().map(|job| (job.id.clone(), job.depends_on.clone())).collect();
-    if let Err(cycle) = levels(&names, &after) {
-        problems.push(circular(jobs, &cycle));
+    if let Err(cycles) = ordered(names, &after) {
+        problems.0.extend(cycles.iter().map(|cycle| circular(jobs, cycle)));
     }
     unknown(jobs, problems);
     twice(jobs, problems);

@@ -18,11 +18,13 @@ pub fn add_attribute(body: &Body, name: &str, value: &str) -> Change {
     insert(body, after, &[line], after.is_none() && !body.items.is_empty())
 }
 
-/// Adds a block that holds `name = value` behind what a block holds, or blocks within one another.
-pub fn add_block(body: &Body, kinds: &[&str], name: &str, value: &str) -> Change {
+/// Adds a block that holds these lines, name and value, behind what a block holds, or blocks within one
+/// another.
+pub fn add_block(body: &Body, kinds: &[&str], holds: &[(&str, String)]) -> Change {
     let mut lines: Vec<Line> =
         kinds.iter().enumerate().map(|(depth, kind)| Line(depth, format!("{kind} {{"))).collect();
-    lines.push(Line(kinds.len(), format!("{name} = {value}")));
+    let width = holds.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    lines.extend(holds.iter().map(|(name, value)| Line(kinds.len(), format!("{name:width$} = {value}"))));
     lines.extend((0..kinds.len()).rev().map(|depth| Line(depth, "}".to_owned())));
     insert(body, body.items.last(), &lines, apart(body))
 }
@@ -107,13 +109,18 @@ fn padding(body: &Body, name: &str) -> usize {
     width.unwrap_or_default().saturating_sub(name.len() + 1)
 }
 
-/// Adds a member to an object that is written out; none where the expression isn't one.
-pub fn add_member(object: &Expr, name: &str, value: &str) -> Option<Change> {
+/// Adds members, name and value as text, to an object that is written out; none where the expression
+/// isn't one.
+pub fn add_members(object: &Expr, members: &[(&str, String)]) -> Option<Change> {
     let ExprKind::Object(items) = &object.kind else { return None };
     let source = &object.span.source;
     let text = source.text.as_str();
+    let written = |sign: &str, between: &str| {
+        let all = members.iter().map(|(name, value)| format!("{}{sign}{value}", key_text(name)));
+        all.collect::<Vec<_>>().join(between)
+    };
     let Some(last) = items.last() else {
-        return Some(Change::new(&object.span, format!("{{ {} = {value} }}", key_text(name))));
+        return Some(first_members(object, &written));
     };
     let key_end = match &last.key {
         ObjectKey::Name(name) => name.span.range.end,
@@ -126,19 +133,40 @@ pub fn add_member(object: &Expr, name: &str, value: &str) -> Option<Change> {
     let end = last.value.span.range.end;
     let sign = text.get(key_end..last.value.span.range.start)?;
     let sign = if sign.contains(':') { ": " } else { " = " };
-    let member = format!("{}{sign}{value}", key_text(name));
     let own_line = text[..start(last)].rfind('\n').is_some_and(|at| at >= object.span.range.start);
     if !own_line {
-        return Some(Change::new(&Span::new(source, end..end), format!(", {member}")));
+        let members = written(sign, ", ");
+        return Some(Change::new(&Span::new(source, end..end), format!(", {members}")));
     }
     let mut cursor = Cursor::new(source);
     cursor.at = end;
     cursor.skip().ok()?;
     let comma = if cursor.take(",") { "," } else { "" };
     cursor.skip().ok()?;
-    let own = indent(text, start(last));
+    let line = format!("{}{}", line_end(text, end), indent(text, start(last)));
     let at = if cursor.at_line_end() { cursor.at } else { end };
-    Some(Change::new(&Span::new(source, at..at), format!("{}{own}{member}{comma}", line_end(text, end))))
+    let members = written(sign, &format!("{comma}{line}"));
+    Some(Change::new(&Span::new(source, at..at), format!("{line}{members}{comma}")))
+}
+
+/// Members of an object that has none; comments in it stay.
+fn first_members(object: &Expr, written: &dyn Fn(&str, &str) -> String) -> Change {
+    let source = &object.span.source;
+    let text = source.text.as_str();
+    let (from, to) = (object.span.range.start + 1, object.span.range.end - 1);
+    let inner = text.get(from..to).unwrap_or_default();
+    let kept = inner.trim_end();
+    if kept.trim().is_empty() {
+        return Change::new(&object.span, format!("{{ {} }}", written(" = ", ", ")));
+    }
+    let at = from + kept.len();
+    let behind = Span::new(source, at..to);
+    if !inner.contains('\n') {
+        return Change::new(&behind, format!(" {} ", written(" = ", ", ")));
+    }
+    let (eol, outer) = (line_end(text, from), indent(text, from));
+    let line = format!("{eol}{outer}{}", unit(source, from));
+    Change::new(&behind, format!("{line}{}{eol}{outer}", written(" = ", &line)))
 }
 
 /// Behind the comments that follow on a line.

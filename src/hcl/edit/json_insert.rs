@@ -5,24 +5,27 @@ use crate::hcl::edit::Change;
 use crate::hcl::edit::insert::{indent, line_end};
 use crate::hcl::json_syntax::{Node, NodeKind, parse_node};
 
-/// Adds a member, its value as JSON text, to the object that stands at a place; none where there is no
+/// Adds members, their values as JSON text, to the object that stands at a place; none where there is no
 /// object.
-pub fn add_json_member(object: &Span, name: &str, value: &str) -> Option<Change> {
+pub fn add_json_members(object: &Span, new: &[(&str, String)]) -> Option<Change> {
     let source = &object.source;
     let text = source.text.as_str();
     let root = parse_node(source).ok()?;
     let members = find(&root, object)?;
-    let name = serde_json::Value::from(name).to_string();
+    let written = |between: &str| {
+        let all = new.iter().map(|(name, value)| format!("{}: {value}", serde_json::Value::from(*name)));
+        all.collect::<Vec<_>>().join(between)
+    };
     let Some((first, last)) = members.last() else {
         let at = object.range.start + 1;
-        return Some(Change::new(&Span::new(source, at..at), format!("{name}: {value}")));
+        return Some(Change::new(&Span::new(source, at..at), written(", ")));
     };
     let start = first.span.range.start;
     let at = last.span.range.end;
     let own_line = text[..start].trim_end_matches([' ', '\t']).ends_with('\n');
     let between =
-        if own_line { format!("{}{}", line_end(text, start), indent(text, start)) } else { " ".to_owned() };
-    Some(Change::new(&Span::new(source, at..at), format!(",{between}{name}: {value}")))
+        if own_line { format!(",{}{}", line_end(text, start), indent(text, start)) } else { ", ".to_owned() };
+    Some(Change::new(&Span::new(source, at..at), format!("{between}{}", written(&between))))
 }
 
 type Members = [(crate::hcl::tree::Ident, Node)];

@@ -16,9 +16,9 @@ mod render;
 mod units;
 
 pub use change::Change;
-pub use insert::{add_attribute, add_block, add_member};
-pub use json_insert::add_json_member;
+pub use insert::{add_attribute, add_block, add_members};
+pub use json_insert::add_json_members;
 pub use list::replace_elements;
 pub use literal::rewrite;
-pub use remove::{remove, remove_member};
+pub use remove::{remove, remove_members};
 pub use render::{is_json, is_name, json_text, text};

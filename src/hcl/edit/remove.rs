@@ -28,27 +28,45 @@ pub fn remove(body: &Body, attribute: &Attribute) -> Option<Change> {
     alone.then(|| Change::new(&Span::new(source, start..end), ""))
 }
 
-/// Takes a member out of an object that is written out.
-pub fn remove_member(object: &Expr, name: &str) -> Option<Change> {
+/// Takes members out of an object that is written out; none where one of them isn't written there.
+pub fn remove_members(object: &Expr, names: &[&str]) -> Option<Vec<Change>> {
     let ExprKind::Object(items) = &object.kind else { return None };
-    let at = items.iter().position(|item| key(item).is_some_and(|key| key == name))?;
+    let goes: Vec<bool> =
+        items.iter().map(|item| key(item).is_some_and(|key| names.contains(&key.as_str()))).collect();
+    let written = |name: &&&str| items.iter().any(|item| key(item).is_some_and(|key| key == ***name));
+    if names.iter().filter(written).count() < names.len() {
+        return None;
+    }
     let source = &object.span.source;
     let text = source.text.as_str();
-    let range = span(&items[at]);
-    if items.len() == 1 {
-        return Some(Change::new(&object.span, "{}"));
-    }
-    let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
-    let end = text[range.end..].find('\n').map_or(text.len(), |at| range.end + at + 1);
-    let own_line =
-        text[start..range.start].trim().is_empty() && matches!(text[range.end..end].trim(), "" | ",");
-    let range =
-        if own_line && !is_json(source) && start > object.span.range.start && end <= object.span.range.end {
+    let inside = object.span.range.start + 1..object.span.range.end - 1;
+    let mut changes = Vec::new();
+    let mut from = 0;
+    // Members that stand one behind another go in one piece.
+    for run in goes.chunk_by(|a, b| a == b) {
+        let (first, last) = (from, from + run.len() - 1);
+        from += run.len();
+        if !run[0] {
+            continue;
+        }
+        let range = span(&items[first]).start..span(&items[last]).end;
+        let around = [text.get(inside.start..range.start)?, text.get(range.end..inside.end)?];
+        let blank = |text: &&str| text.trim_matches(|c: char| c.is_whitespace() || c == ',').is_empty();
+        if run.len() == items.len() && around.iter().all(blank) {
+            return Some(vec![Change::new(&object.span, "{}")]);
+        }
+        let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
+        let end = text[range.end..].find('\n').map_or(text.len(), |at| range.end + at + 1);
+        let own_line =
+            text[start..range.start].trim().is_empty() && matches!(text[range.end..end].trim(), "" | ",");
+        let range = if own_line && !is_json(source) && start > inside.start && end <= inside.end + 1 {
             start..end
         } else {
             without_comma(text, range)
         };
-    Some(Change::new(&Span::new(source, range), ""))
+        changes.push(Change::new(&Span::new(source, range), ""));
+    }
+    Some(changes)
 }
 
 fn key(item: &ObjectItem) -> Option<String> {

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::base::Span;
 use crate::hcl::edit::{
-    Change, add_attribute, add_block, add_json_member, is_json, is_name, json_text, remove, text,
+    Change, add_attribute, add_block, add_json_members, is_json, is_name, json_text, remove, text,
 };
 use crate::hcl::trace::{Frame, Key, Place};
 use crate::hcl::{Attribute, Body, Expr, ExprKind};
@@ -150,8 +150,21 @@ impl<'a> Planner<'_, 'a> {
         let map = goal.new.as_object().filter(|map| map.len() == 1);
         match map.and_then(|map| map.iter().next()) {
             Some((name, value)) => self.add(self.body(), &[kind], name, None, &goal.part(&Json::Null, value)),
-            None => Err(goal.no_place(format!("there is no `{kind}` block"), self.site.view.header)),
+            None => self.add_names(kind, goal),
         }
+    }
+
+    /// A new block of several free names.
+    fn add_names(&self, kind: &'static str, goal: &Goal<'_>) -> Changes {
+        let header = self.site.view.header;
+        let names =
+            goal.new.as_object().filter(|map| !map.is_empty() && map.keys().all(|name| is_name(name)));
+        let Some(names) = names.filter(|_| !is_json(&header.source)) else {
+            return Err(goal.no_place(format!("there is no `{kind}` block"), header));
+        };
+        let lines: Vec<(&str, String)> =
+            names.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+        Ok(vec![(add_block(self.body(), &[kind], &lines), Place::Literal)])
     }
 
     /// A free-form block, whose blocks are lists of objects, and so are objects in its attributes.
@@ -219,13 +232,13 @@ impl<'a> Planner<'_, 'a> {
                 .iter()
                 .rev()
                 .fold(json_text(&new, false), |value, name| format!("{{{}: {value}}}", Json::from(*name)));
-            add_json_member(&body.span, first, &value)
+            add_json_members(&body.span, &[(first, value)])
         } else if !is_name(name) {
             return Err(goal.no_place(format!("{name:?} can't be the name of an attribute"), header));
         } else if kinds.is_empty() {
             Some(add_attribute(body, name, &text(&new)))
         } else {
-            Some(add_block(body, kinds, name, &text(&new)))
+            Some(add_block(body, kinds, &[(name, text(&new))]))
         };
         let change = change.ok_or_else(|| goal.no_place("there is no object to put it into", header))?;
         Ok(vec![(change, Place::Literal)])

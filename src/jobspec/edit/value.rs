@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 use crate::base::Diagnostic;
 use crate::base::text::nanoseconds as span;
 use crate::hcl::edit::{
-    Change, add_json_member, add_member, is_json, json_text, remove_member, replace_elements, rewrite, text,
+    Change, add_json_members, add_members, is_json, json_text, remove_members, replace_elements, rewrite,
+    text,
 };
 use crate::hcl::trace::{Frame, Key, Literal, Origin, Piece, Place, Stand, pieces, stand};
 use crate::hcl::{Expr, ExprKind};
@@ -161,7 +162,10 @@ fn whole(target: &Target<'_, '_>, old: &Json, new: &Json) -> Changes {
         let Some(Key::Name(name)) = outer.path.pop() else {
             return Err(target.goal.no_place("it can't be taken out", &target.expr.span));
         };
-        return member(&outer, &name, if new.is_null() { None } else { Some(new) });
+        return match new {
+            Json::Null => without_members(&outer, &[&name]),
+            new => new_members(&outer, &[(&name, new)]),
+        };
     }
     let (expr, frame) = target.stand()?;
     match &expr.kind {
@@ -214,28 +218,27 @@ fn elements(target: &Target<'_, '_>, old: &[Json], new: &[Json]) -> Changes {
 type Members = serde_json::Map<String, Json>;
 
 fn members(target: &Target<'_, '_>, old: &Members, new: &Members) -> Changes {
-    let mut changes = Vec::new();
+    let (mut changes, mut gone) = (Vec::new(), Vec::new());
     for (name, was) in old {
         match new.get(name) {
             Some(is) => changes.extend(change(&target.inner(Key::Name(name.clone())), was, is, is)?),
-            None => changes.extend(member(target, name, None)?),
+            None => gone.push(name.as_str()),
         }
+    }
+    if !gone.is_empty() {
+        changes.extend(without_members(target, &gone)?);
     }
     let added: Vec<_> = new.iter().filter(|(name, _)| !old.contains_key(*name)).collect();
-    match added.as_slice() {
-        [] => Ok(changes),
-        [(name, value)] => {
-            changes.extend(member(target, name, Some(value))?);
-            Ok(changes)
-        }
-        _ => Err(target.goal.no_place("several new members can't be put in at once", &target.expr.span)),
+    if !added.is_empty() {
+        let added: Vec<(&str, &Json)> = added.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        changes.extend(new_members(target, &added)?);
     }
+    Ok(changes)
 }
 
-/// Adds a member to the object at the target, or takes it out.
-fn member(target: &Target<'_, '_>, name: &str, value: Option<&Json>) -> Changes {
+/// The object at the target. Of what is merged, the last object that is written out.
+fn object<'a>(target: &Target<'_, 'a>) -> Result<(&'a Expr, Frame<'a>), EditError> {
     let (mut expr, mut frame) = target.stand()?;
-    // Of what is merged, the last object that is written out takes it.
     while let ExprKind::Call { name: function, args, expand: false } = &expr.kind
         && function.text == "merge"
         && let Some(last) = args.last()
@@ -243,15 +246,28 @@ fn member(target: &Target<'_, '_>, name: &str, value: Option<&Json>) -> Changes 
         let last = Target { expr: last, frame: &frame, path: Vec::new(), kind: None, goal: target.goal };
         (expr, frame) = last.stand()?;
     }
-    let change = match value {
-        None => remove_member(expr, name),
-        Some(value) if is_json(&expr.span.source) => {
-            add_json_member(&expr.span, name, &written(expr, &frame, value))
-        }
-        Some(value) => add_member(expr, name, &text(value)),
+    Ok((expr, frame))
+}
+
+fn new_members(target: &Target<'_, '_>, members: &[(&str, &Json)]) -> Changes {
+    let (expr, frame) = object(target)?;
+    let members: Vec<(&str, String)> =
+        members.iter().map(|(name, value)| (*name, written(expr, &frame, value))).collect();
+    let change = if is_json(&expr.span.source) {
+        add_json_members(&expr.span, &members)
+    } else {
+        add_members(expr, &members)
     };
     match change {
         Some(change) => Ok(vec![(change, frame.place)]),
+        None => Err(target.made("an expression", &expr.span)),
+    }
+}
+
+fn without_members(target: &Target<'_, '_>, names: &[&str]) -> Changes {
+    let (expr, frame) = object(target)?;
+    match remove_members(expr, names) {
+        Some(all) => Ok(all.into_iter().map(|change| (change, frame.place.clone())).collect()),
         None => Err(target.made("an expression", &expr.span)),
     }
 }

@@ -52,9 +52,11 @@ pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited]) ->
     loop {
         let halted = lost || *worker.cx.interrupts.borrow() > 0 || ended.values().any(is_failure);
         for (at, job) in jobs.iter().enumerate() {
+            if halted || changing.len() >= limit {
+                break;
+            }
             let waits = |other: &String| names.contains(other.as_str()) && !healthy.contains(other.as_str());
-            let ready = !begun.contains(&at) && !depends_on(&job.job).iter().any(waits);
-            if ready && !halted && changing.len() < limit {
+            if !begun.contains(&at) && !depends_on(&job.job).iter().any(waits) {
                 begun.insert(at);
                 changing.push(begin(at));
             }

@@ -1,6 +1,7 @@
 //! One job and what a patch sets in it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use glob::Pattern;
 use serde_json::Value;
@@ -21,8 +22,8 @@ const NAMING: [&str; 4] = ["id", "name", "namespace", "region"];
 pub(super) struct Edited {
     pub id: String,
     /// As it was read.
-    pub prior: Value,
-    pub job: Value,
+    pub prior: Arc<Value>,
+    pub job: Arc<Value>,
     /// `JobModifyIndex` as it was read.
     pub index: u64,
     /// What becomes something else; empty where all is so already.
@@ -187,8 +188,8 @@ impl Edit {
             changes,
             images: self.only_images.then_some(self.images),
             meant,
-            prior: self.prior,
-            job: self.job,
+            prior: Arc::new(self.prior),
+            job: Arc::new(self.job),
             standing: Standing::default(),
         }
     }

@@ -278,8 +278,8 @@ fn records(jobs: &[Edited], decisions: &Map<String, Value>) -> Vec<Value> {
 
 /// The jobs exactly as they were.
 fn undo(jobs: &[Edited]) -> Option<Vec<u8>> {
-    let priors: Vec<&Value> = jobs.iter().map(|job| &job.prior).collect();
-    (!priors.is_empty()).then(|| json!(priors).to_string().into_bytes())
+    let priors: Vec<&Value> = jobs.iter().map(|job| &*job.prior).collect();
+    (!priors.is_empty()).then(|| serde_json::to_vec(&priors).unwrap_or_default())
 }
 
 /// A job as it would be.

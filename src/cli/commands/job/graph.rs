@@ -32,7 +32,7 @@ pub struct Graph {
 pub fn run(args: &Graph, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     let graph = app::job_graph(&args.paths, &args.inputs.options(global, ui)?)?;
     if ui.json {
-        let document = json!({ "levels": graph.levels, "cycle": graph.cycle });
+        let document = json!({ "levels": graph.levels, "cycles": graph.cycles });
         ui.reporter.json(&with_diagnostics(document, &graph.problems));
     } else {
         ui.reporter.diagnostics(&graph.problems);
