@@ -141,7 +141,7 @@ async fn each_job_costs_four_requests() {
         assert_eq!(requests, 4 * count + 1, "{log:#?}");
         assert_eq!(log.iter().filter(|one| *one == "GET /v1/agent/self").count(), 1);
         for name in names(count) {
-            let of = |rest: &str| at(&log, &format!("{rest}").replace("JOB", &format!("/v1/job/{name}")));
+            let of = |rest: &str| at(&log, &rest.replace("JOB", &format!("/v1/job/{name}")));
             assert!(of("GET JOB") < of("POST JOB/plan"), "{name}: {log:#?}");
             assert!(of("POST JOB/plan") < of("POST JOB") && of("GET JOB/submission") < of("POST JOB"));
         }
