@@ -478,7 +478,10 @@ fn start(run: &Run) -> Result<(), JournalError> {
 
 /// What a run that isn't approved leaves: one that is gone on with may have changed something before.
 fn left(run: &Run) -> String {
-    if !run.state().may_have_changed() {
+    let state = run.state();
+    // What was cut off may have begun, whatever a look found of it afterwards.
+    let cut_off = state.intents.values().flatten().any(|intent| intent.evidence.is_none());
+    if !state.may_have_changed() && !cut_off {
         return "nothing was changed".to_owned();
     }
     match run.progress().0.as_slice() {
