@@ -78,7 +78,10 @@ pub fn a_no_to_the_second_question_puts_all_back(site: &Site) {
     wait_until("the first registration", || site.version(FIRST) == 1);
     site.somebody_sets(SECOND, "COLOUR", "teal");
     let shown = terminal.until("which is not what was approved") + &terminal.until("Approve?");
-    assert!(shown.contains("somebody else changed it meanwhile") && shown.contains("COLOUR"), "{shown}");
+    let told: Vec<&str> = shown.lines().filter(|line| line.contains("changed it meanwhile")).collect();
+    let task = format!("group '{SECOND}' / task '{SECOND}'");
+    let words = |line: &&str| line.contains(&task) && line.contains("COLOUR") && line.contains("teal");
+    assert!(!told.is_empty() && told.iter().all(words), "{told:#?}");
     // What this very patch has changed is nobody else's change.
     let first: Vec<&str> =
         shown.lines().filter(|line| line.contains(FIRST) && line.contains("since")).collect();

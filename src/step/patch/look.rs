@@ -94,7 +94,7 @@ impl Step for Patch {
         let lasting = Lasting::look(cx, environment, &wanted, &looked).await?;
         for Looked { job, planned, .. } in looked {
             let id = text::one_line(&job.id);
-            let meanwhile = earlier.meanwhile(&job);
+            let meanwhile = earlier.meanwhile(&client, &job).await?;
             let diff = planned.as_ref().map_or(Value::Null, |planned| canonical(&planned.diff));
             let decision = match job.standing {
                 Standing::Open => json!({ "index": job.index, "diff": fingerprint(&diff) }),
@@ -129,10 +129,7 @@ impl Step for Patch {
                     lines.extend(lasting.lines(&job.id));
                 }
             }
-            let told = |change| {
-                Line::new(Mark::Offending, 1, format!("somebody else changed it meanwhile: {change}"))
-            };
-            lines.extend(meanwhile.into_iter().map(told));
+            lines.extend(meanwhile);
         }
         if order.len() > 1 {
             let levels: Vec<String> = order.iter().map(|level| level.join(", ")).collect();

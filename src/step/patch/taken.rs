@@ -14,10 +14,12 @@ use serde_json::Value;
 use super::edits::Edited;
 use super::select::{Jobs, select};
 use super::wanted::{ServiceChange, Wanted};
-use crate::engine::{Context, StepError, what_changed};
+use crate::engine::{Context, StepError};
+use crate::event::{Line, Mark};
 use crate::journal::Intent;
 use crate::nomad::{
-    Client, NomadError, Registered, canonical, job_id, job_modify_index, job_version, specification,
+    Client, DiffLine, NomadError, Registered, Sign, canonical, diff_lines, job_id, job_modify_index,
+    job_version, specification,
 };
 use crate::step::jobs::refused;
 
@@ -132,14 +134,29 @@ impl Earlier {
         self.known.get(id).map(|job| job.diff.clone()).unwrap_or_default()
     }
 
-    /// What somebody else has changed in a job since the last attempt looked at it.
-    pub fn meanwhile(&self, job: &Edited) -> Vec<String> {
-        match self.known.get(&job.id) {
-            Some(known) if job.standing == Standing::Open => {
-                what_changed(&specification(&known.prior), &specification(&job.prior))
-            }
-            _ => Vec::new(),
+    /// What somebody else has changed in a job since an attempt last looked at it, in the words of the server's
+    /// diff.
+    pub async fn meanwhile(&self, client: &Client, job: &Edited) -> Result<Vec<Line>, StepError> {
+        let known = self.known.get(&job.id).filter(|_| job.standing == Standing::Open);
+        let Some(prior) = known.map(|known| &known.prior) else { return Ok(Vec::new()) };
+        if specification(prior) == specification(&job.prior) {
+            return Ok(Vec::new());
         }
+        // The way back is what the server can be asked for.
+        let back = client.plan(prior).await.map_err(refused)?;
+        let mut lines = Vec::new();
+        for line in diff_lines(&back.diff).into_iter().map(DiffLine::reversed) {
+            // What becomes of a group as a whole follows from the rest.
+            if line.field.is_none() && line.sign == Sign::Changed {
+                continue;
+            }
+            let mut texts = line.lines().into_iter();
+            let first = texts.next().unwrap_or_default();
+            let told = format!("somebody else changed it meanwhile: {first}");
+            lines.push(Line::new(Mark::Offending, 1, told));
+            lines.extend(texts.map(|text| Line::new(Mark::Plain, 1, text)));
+        }
+        Ok(lines)
     }
 
     pub fn is_empty(&self) -> bool {
