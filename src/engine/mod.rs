@@ -7,6 +7,7 @@
 //! terminal: those come in through traits.
 
 mod approval;
+mod begin;
 mod blobs;
 mod decision;
 mod dispatch;
