@@ -22,7 +22,7 @@ mod wave;
 
 pub use approval::{Answer, Approver, Question};
 pub use blobs::Blobs;
-pub use decision::{Decision, digest_of, what_changed};
+pub use decision::{Decision, digest_of};
 pub use latch::Latch;
 pub use look::Looked;
 pub use run::{Approval, Finished, Resume, Run, look, run};
