@@ -4,12 +4,12 @@
 //! else is changed in the work tree stays changed there, and out of the commit.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::files::{Overlay, job_files};
 use super::git::{Branch, Entry, Git, GitError};
+use super::making::{New, Stand, unstage};
 use super::own::OwnCommits;
 use super::writeback::{Asked, WriteBack};
 use crate::base::{Diagnostics, text};
@@ -61,14 +61,6 @@ struct File {
     here: String,
 }
 
-/// Where a work tree stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stand {
-    branch: String,
-    /// The whole id of HEAD.
-    head: String,
-}
-
 /// Where a commit is pushed to.
 #[derive(Debug)]
 struct Push {
@@ -87,26 +79,11 @@ pub struct Committed {
     pub pushed: Option<String>,
 }
 
-impl Stand {
-    async fn of(git: &Git) -> Result<Self, CommitError> {
-        let Ok(branch) = git.line(&["symbolic-ref", "-q", "--short", "HEAD"]).await else {
-            return Err(CommitError::Refused("HEAD is detached: there is no branch to commit to".into()));
-        };
-        for (name, what) in [
-            ("MERGE_HEAD", "a merge"),
-            ("CHERRY_PICK_HEAD", "a cherry-pick"),
-            ("REVERT_HEAD", "a revert"),
-            ("rebase-merge", "a rebase"),
-            ("rebase-apply", "a rebase"),
-        ] {
-            if Path::new(&git.line(&["rev-parse", "--path-format=absolute", "--git-path", name]).await?)
-                .exists()
-            {
-                let message = format!("{what} is going on in the work tree: end it first");
-                return Err(CommitError::Refused(message));
-            }
-        }
-        Ok(Self { branch, head: git.line(&["rev-parse", "--verify", "HEAD"]).await? })
+impl File {
+    /// Whether the index may have it so: as HEAD does, or with what is to be committed and nothing else,
+    /// which a run leaves that is cut off right before its commit.
+    fn may_stage(&self, staged: Option<&Entry>) -> bool {
+        staged.is_some_and(|staged| staged.blob == self.entry.blob || staged.blob == self.after)
     }
 }
 
@@ -144,12 +121,18 @@ impl Commit {
                 // Ignored: no commit holds it.
                 continue;
             };
-            if git.call(&["diff", "--cached", "--quiet", "--", &path], None).await.is_err() {
-                return refused(format!("{} has staged changes: commit or unstage them first", file.name));
-            }
             let after = git.object(&file.after, false).await?;
             let here = Overlay::default().read(environment.root(), &file.name).map_err(GitError::Start)?;
-            files.push(File { name: file.name, path, entry, after, here });
+            let file = File { name: file.name, path, entry, after, here };
+            let staged = git.staged(&file.path).await?;
+            if !file.may_stage(staged.as_ref()) {
+                if !is_left_behind(&git, &stand, own, &file, staged.as_ref()).await? {
+                    let name = &file.name;
+                    return refused(format!("{name} has staged changes: commit or unstage them first"));
+                }
+                unstage(&git, &[&file.path]).await?;
+            }
+            files.push(file);
         }
         let push = match git.deployed_from(environment).await? {
             Some(to) => Some(may_push(&git, &stand, to, own).await?),
@@ -214,18 +197,13 @@ impl Commit {
     /// Whether all is as it was when it was looked at; asked right before anything is done with it.
     pub async fn still(&self, environment: &Environment) -> Result<(), CommitError> {
         let stale = |what: String| Err(CommitError::Stale(what));
-        let (then, now) = (&self.stand, Stand::of(&self.git).await?);
-        if now.branch != then.branch {
-            return stale(format!("somebody switched from {} to {}", then.branch, now.branch));
-        }
-        if now.head != then.head {
-            let log = self.git.line(&["log", "-1", "--format=%h %s", &now.head]).await?;
-            return stale(format!("{} was moved to {}", now.branch, text::one_line(&log)));
+        if let Some(what) = self.stand.moved(&self.git).await? {
+            return stale(what);
         }
         for file in &self.files {
             let here = Overlay::default().read(environment.root(), &file.name).ok();
-            let staged = self.git.call(&["diff", "--cached", "--quiet", "--", &file.path], None).await;
-            if here.as_ref() != Some(&file.here) || staged.is_err() {
+            let staged = self.git.staged(&file.path).await?;
+            if here.as_ref() != Some(&file.here) || !file.may_stage(staged.as_ref()) {
                 return stale(format!("{} was changed", file.name));
             }
         }
@@ -244,11 +222,15 @@ impl Commit {
         let texts = self.back.replacements(counts);
         let texts: BTreeMap<&str, &str> =
             texts.iter().map(|file| (file.name.as_str(), file.after.as_str())).collect();
-        let files: Vec<(&File, &str)> =
-            self.files.iter().filter_map(|file| Some((file, *texts.get(file.name.as_str())?))).collect();
+        let mut files = Vec::new();
+        for File { name, path, entry, .. } in &self.files {
+            if let Some(text) = texts.get(name.as_str()) {
+                files.push(New { name, path, mode: &entry.mode, text });
+            }
+        }
         if !files.is_empty() {
             let message = format!("{subject}\n\nApproved by {approver}.\n\n{TRAILER}: {run}\n");
-            made.commit = Some(self.commit(&files, &message).await?);
+            made.commit = Some(self.stand.commit(&self.git, &files, &message).await?);
         }
         let along = self.push.as_ref().is_some_and(|push| !push.along.is_empty());
         if let Some(Push { to, there, .. }) = self.push.as_ref().filter(|_| made.commit.is_some() || along) {
@@ -263,71 +245,31 @@ impl Commit {
         }
         Ok(made)
     }
+}
 
-    /// The whole id of the commit that was made.
-    async fn commit(&self, files: &[(&File, &str)], message: &str) -> Result<String, CommitError> {
-        let io = |error: std::io::Error| CommitError::Git(GitError::Start(error));
-        let folder = tempfile::tempdir().map_err(io)?;
-        let index = folder.path().join("index");
-        self.git.call(&["read-tree", &self.stand.head], Some(&index)).await?;
-        let mut entries = Vec::new();
-        for (file, text) in files {
-            let blob = self.git.object(text, true).await?;
-            entries.push(format!("{},{blob},{}", file.entry.mode, file.path));
-        }
-        for entry in &entries {
-            self.git.call(&["update-index", "--cacheinfo", entry], Some(&index)).await?;
-        }
-        let tree = self.git.call(&["write-tree"], Some(&index)).await?;
-        let tree = String::from_utf8_lossy(&tree).trim().to_owned();
-        // Before the commit: an index that is behind it would take it back with a person's next one.
-        self.stage(&entries).await?;
-        // Through `commit`, so that hooks run and signatures are made as for any commit here.
-        let made = match self.git.call(&["commit", "--quiet", "-m", message], Some(&index)).await {
-            Ok(_) => self.proven(&tree).await,
-            Err(error) => Err(error.into()),
-        };
-        let Ok(commit) = made else {
-            let before =
-                |(file, _): &(&File, &str)| format!("{},{},{}", file.entry.mode, file.entry.blob, file.path);
-            self.stage(&files.iter().map(before).collect::<Vec<_>>()).await?;
-            return made;
-        };
-        // What the index knows of the files' times is told anew.
-        let _ = self.git.call(&["update-index", "-q", "--refresh"], None).await;
-        Ok(commit)
-    }
+/// Whether the index holds a file as it was before the last commit of it, which is one of our own, and the
+/// work tree doesn't: nobody staged that, it was left behind, and would take that commit back.
+async fn is_left_behind(
+    git: &Git,
+    stand: &Stand,
+    own: &OwnCommits,
+    file: &File,
+    staged: Option<&Entry>,
+) -> Result<bool, GitError> {
+    let last = git.line(&["log", "-n", "1", "--format=%H %P", &stand.head, "--", &file.path]).await?;
+    let Some((id, parent)) = last.split_once(' ').filter(|(_, parent)| !parent.contains(' ')) else {
+        return Ok(false);
+    };
+    let behind = staged.is_some() && git.entry(parent, &file.path).await?.as_ref() == staged;
+    let here = git.object(&file.here, false).await?;
+    Ok(behind && staged.is_some_and(|staged| staged.blob != here) && is_own(git, own, id, parent).await?)
+}
 
-    /// Puts files into the work tree's own index: `MODE,BLOB,PATH` each.
-    async fn stage(&self, entries: &[String]) -> Result<(), GitError> {
-        for entry in entries {
-            self.git.call(&["update-index", "--cacheinfo", entry], None).await?;
-        }
-        Ok(())
+async fn is_own(git: &Git, own: &OwnCommits, id: &str, parent: &str) -> Result<bool, GitError> {
+    if own.is_recorded(id) {
+        return Ok(true);
     }
-
-    /// Whether the commit that was just made is the one that was meant: git looks at HEAD for itself, and
-    /// hooks may put in what they like. Another one is taken back.
-    async fn proven(&self, tree: &str) -> Result<String, CommitError> {
-        let made = self.git.line(&["rev-parse", "HEAD", "HEAD^", "HEAD^{tree}"]).await?;
-        let mut ids = made.lines().map(str::to_owned);
-        let (Some(commit), Some(parent), Some(holds)) = (ids.next(), ids.next(), ids.next()) else {
-            return Err(CommitError::Refused("the commit can't be found".into()));
-        };
-        let branch = self.git.line(&["symbolic-ref", "-q", "--short", "HEAD"]).await?;
-        let why = if branch != self.stand.branch {
-            format!("somebody switched from {} to {branch} meanwhile", self.stand.branch)
-        } else if parent != self.stand.head {
-            format!("somebody committed to {branch} meanwhile")
-        } else if holds != tree {
-            "a hook put something else into the commit than what was shown".to_owned()
-        } else {
-            return Ok(commit);
-        };
-        let reference = format!("refs/heads/{branch}");
-        self.git.call(&["update-ref", &reference, &parent, &commit], None).await?;
-        Err(CommitError::Refused(format!("{why}; the commit was taken back")))
-    }
+    Ok(own.was_meant_on(parent) && own.was_meant(parent, &git.changed_by(id).await?))
 }
 
 /// Nothing but the journal's own commits may go along with a push.

@@ -76,7 +76,13 @@ impl Git {
             return Ok(None);
         }
         let mut variables = environment.child_variables();
-        for (name, value) in [("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")] {
+        for (name, value) in [
+            ("LC_ALL", "C"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            // Hooks see that nobody is there to write.
+            ("GIT_EDITOR", ":"),
+        ] {
             variables.insert(name.to_owned(), value.to_owned());
         }
         let git = Self { top: root.clone(), root, variables };
@@ -158,6 +164,22 @@ impl Git {
         let mut words = listed.split_whitespace();
         Ok(match (words.next(), words.next(), words.next()) {
             (Some(mode), Some("blob"), Some(blob)) => {
+                Some(Entry { mode: mode.to_owned(), blob: blob.to_owned() })
+            }
+            _ => None,
+        })
+    }
+
+    /// A file as the index has it, by its path below the top; none where it hasn't, or where several sides
+    /// of a merge have it.
+    pub(super) async fn staged(&self, path: &str) -> Result<Option<Entry>, GitError> {
+        let listed =
+            self.call(&["ls-files", "-s", "-z", "--", &format!(":(top,literal){path}")], None).await?;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        // `100644 OBJECT 0<TAB>PATH`
+        let mut words = listed.split_whitespace();
+        Ok(match (words.next(), words.next(), words.next()) {
+            (Some(mode), Some(blob), Some("0")) => {
                 Some(Entry { mode: mode.to_owned(), blob: blob.to_owned() })
             }
             _ => None,
