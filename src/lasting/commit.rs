@@ -3,11 +3,11 @@
 //! The commit is made of the files as HEAD has them, with the same values taken to their places there: what
 //! else is changed in the work tree stays changed there, and out of the commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::files::{Overlay, job_files};
+use super::files::{Overlay, inputs, job_file_names, job_files, read_file, var_files};
 use super::git::{Branch, Entry, Git, GitError};
 use super::making::{New, Stand, unstage};
 use super::own::OwnCommits;
@@ -15,8 +15,11 @@ use super::writeback::{Asked, WriteBack};
 use crate::base::{Diagnostics, text};
 use crate::environment::Environment;
 
-/// Names the run in a commit's message, for people.
-const TRAILER: &str = "Blackstart-Run";
+/// How many commits of others are named; the rest are counted.
+const NAMED: usize = 5;
+
+/// How many commits are compared, file by file, with what was meant to be committed.
+const COMPARED: usize = 50;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
@@ -32,13 +35,16 @@ pub enum CommitError {
     #[error("{0} since it was shown")]
     Stale(String),
     #[error("it is committed, and not pushed to {to}")]
-    Push { commit: String, to: Branch, source: GitError },
+    Push { made: Committed, to: Branch, source: GitError },
 }
 
 /// What a commit would hold, and what it would be made on.
 #[derive(Debug)]
 pub struct Commit {
     git: Git,
+    asked: Vec<Asked>,
+    /// The files as HEAD has them.
+    overlay: Overlay,
     /// The values at their places in the files as HEAD has them.
     back: WriteBack,
     files: Vec<File>,
@@ -72,10 +78,12 @@ struct Push {
 }
 
 /// What became of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Committed {
     /// The whole id.
     pub commit: Option<String>,
+    /// The values that it holds.
+    pub held: Vec<Asked>,
     pub pushed: Option<String>,
 }
 
@@ -98,12 +106,15 @@ impl Commit {
         let git = Git::of(environment).await?.ok_or(CommitError::NoTree)?;
         let refused = |message: String| Err(CommitError::Refused(message));
         let stand = Stand::of(&git).await?;
-        let here = job_files(environment, &Overlay::default())?;
-        let mut names: Vec<String> = here.into_iter().map(|file| file.name).collect();
-        let nomad = environment.settings().nomad.as_ref();
-        names.extend(
-            nomad.iter().flat_map(|nomad| &nomad.var_files).map(|(path, _)| path.display().to_string()),
-        );
+        let mut names: Vec<String> = job_file_names(environment)?;
+        names.extend(var_files(environment));
+        // What the commit changes in other environments is told of the files as it finds them.
+        for sibling in environment.siblings() {
+            names.extend(job_file_names(sibling).unwrap_or_default());
+            names.extend(var_files(sibling));
+        }
+        names.sort();
+        names.dedup();
         let overlay = git.overlay(&stand.head, &names).await?;
         let committed = job_files(environment, &overlay)?;
         let back = WriteBack::over(environment, &committed, &overlay, asked)?;
@@ -138,7 +149,7 @@ impl Commit {
             Some(to) => Some(may_push(&git, &stand, to, own).await?),
             None => None,
         };
-        Ok(Self { git, back, files, stand, push })
+        Ok(Self { git, asked: asked.to_vec(), overlay, back, files, stand, push })
     }
 
     pub fn branch(&self) -> &str {
@@ -150,10 +161,30 @@ impl Commit {
         !self.files.is_empty() || self.push.as_ref().is_some_and(|push| !push.along.is_empty())
     }
 
-    /// Whether the commit has all that a job is to have: none of it lies in a file that git ignores.
-    pub fn holds(&self, job: &str) -> bool {
-        let edited = self.back.files_of(job);
-        !edited.is_empty() && edited.iter().all(|name| self.files.iter().any(|file| file.name == *name))
+    /// The edits of the files as HEAD has them.
+    pub fn edits(&self) -> &WriteBack {
+        &self.back
+    }
+
+    /// The values that the commit holds where only some jobs count, as its files then evaluate. What lies in
+    /// a file that git ignores isn't in it.
+    fn held(&self, environment: &Environment, counts: impl Fn(&str) -> bool) -> Vec<Asked> {
+        let is_in = |name: &str| self.files.iter().any(|file| file.name == name);
+        let mut overlay = self.overlay.clone();
+        for file in self.back.replacements(&counts) {
+            let text = if is_in(&file.name) { file.after } else { file.before };
+            overlay.0.insert(file.name, Some(text));
+        }
+        let Ok(inputs) = inputs(environment, &overlay) else { return Vec::new() };
+        let of = |one: &Asked| {
+            self.files.iter().any(|file| self.back.edits(&file.name, &one.job, &counts)).then_some(())?;
+            let job = read_file(environment, self.back.file_of(&one.job)?, &inputs, &overlay).ok()?;
+            let values = one.values.iter();
+            let values = values.filter(|(path, value)| path.get(&job.json).unwrap_or(&Value::Null) == value);
+            Some(Asked { job: one.job.clone(), values: values.cloned().collect() })
+        };
+        let held = self.asked.iter().filter(|one| counts(&one.job)).filter_map(of);
+        held.filter(|one| !one.values.is_empty()).collect()
     }
 
     /// For the approval, a line each; `shown` are the edits of the work tree, which were shown before.
@@ -176,9 +207,15 @@ impl Commit {
                     text::one_line(&format!("  as it is committed, {file}: {old} → {new}"))
                 }));
             }
+            let known: BTreeSet<(bool, &str)> = shown.iter().flat_map(|shown| shown.others()).collect();
+            let others = self.back.others().filter(|other| !known.contains(other));
+            words.extend(others.map(|(_, line)| text::one_line(&format!("  as it is committed, {line}"))));
         }
-        let along = self.push.iter().flat_map(|push| &push.along);
-        words.extend(along.map(|commit| format!("  pushed along with it: {commit}")));
+        let along = self.push.as_ref().map(|push| push.along.as_slice()).unwrap_or_default();
+        words.extend(along.iter().take(NAMED).map(|commit| format!("  pushed along with it: {commit}")));
+        if along.len() > NAMED {
+            words.push(format!("  and {} more", along.len() - NAMED));
+        }
         words
     }
 
@@ -191,7 +228,16 @@ impl Commit {
             .map(|file| (file.path.as_str(), json!({ "before": file.entry.blob, "after": file.after })))
             .collect();
         let push = self.push.as_ref().map(|push| json!({ "to": push.to.to_string(), "there": push.there }));
-        json!({ "branch": self.stand.branch, "head": self.stand.head, "files": files, "push": push })
+        let (others, protected): (Vec<_>, Vec<_>) =
+            (self.back.others().collect(), self.back.protected().collect());
+        json!({
+            "branch": self.stand.branch,
+            "head": self.stand.head,
+            "files": files,
+            "push": push,
+            "others": others,
+            "protected": protected,
+        })
     }
 
     /// Whether all is as it was when it was looked at; asked right before anything is done with it.
@@ -210,16 +256,16 @@ impl Commit {
         Ok(())
     }
 
-    /// Commits the lines of the jobs that count, and pushes them where the settings name a branch.
+    /// Commits the lines of the jobs that count, and pushes them where the settings name a branch. `message`
+    /// makes its words of what it holds.
     pub async fn make(
         &self,
+        environment: &Environment,
         counts: impl Fn(&str) -> bool,
-        subject: &str,
-        run: &str,
-        approver: &str,
+        message: impl FnOnce(&[Asked]) -> String,
     ) -> Result<Committed, CommitError> {
         let mut made = Committed::default();
-        let texts = self.back.replacements(counts);
+        let texts = self.back.replacements(&counts);
         let texts: BTreeMap<&str, &str> =
             texts.iter().map(|file| (file.name.as_str(), file.after.as_str())).collect();
         let mut files = Vec::new();
@@ -229,8 +275,10 @@ impl Commit {
             }
         }
         if !files.is_empty() {
-            let message = format!("{subject}\n\nApproved by {approver}.\n\n{TRAILER}: {run}\n");
-            made.commit = Some(self.stand.commit(&self.git, &files, &message).await?);
+            let held = self.held(environment, &counts);
+            let text = message(if held.is_empty() { &self.asked } else { &held });
+            made.commit = Some(self.stand.commit(&self.git, &files, &text).await?);
+            made.held = held;
         }
         let along = self.push.as_ref().is_some_and(|push| !push.along.is_empty());
         if let Some(Push { to, there, .. }) = self.push.as_ref().filter(|_| made.commit.is_some() || along) {
@@ -240,7 +288,9 @@ impl Commit {
             let lease = format!("--force-with-lease={reference}:{there}");
             let what = format!("{commit}:{reference}");
             let pushed = self.git.call(&["push", "--quiet", &lease, "--", &to.remote, &what], None).await;
-            pushed.map_err(|source| CommitError::Push { commit, to: to.clone(), source })?;
+            if let Err(source) = pushed {
+                return Err(CommitError::Push { made, to: to.clone(), source });
+            }
             made.pushed = Some(to.to_string());
         }
         Ok(made)
@@ -287,12 +337,15 @@ async fn may_push(git: &Git, stand: &Stand, to: Branch, own: &OwnCommits) -> Res
     }
     let range = format!("{there}..{}", stand.head);
     let log = git.line(&["log", "--format=%H %P%x00%h %s", &range]).await?;
-    let (mut others, mut along) = (Vec::new(), Vec::new());
+    let (mut others, mut along, mut compared) = (Vec::new(), Vec::new(), 0);
     for (ids, subject) in log.lines().filter_map(|line| line.split_once('\0')) {
         let ids: Vec<&str> = ids.split(' ').collect();
         let known = match ids.as_slice() {
             [id, ..] if own.is_recorded(id) => true,
-            [id, parent] if own.was_meant_on(parent) => own.was_meant(parent, &git.changed_by(id).await?),
+            [id, parent] if own.was_meant_on(parent) && compared < COMPARED => {
+                compared += 1;
+                is_own(git, own, id, parent).await?
+            }
             _ => false,
         };
         if known { along.push(text::one_line(subject)) } else { others.push(text::one_line(subject)) }
@@ -300,10 +353,13 @@ async fn may_push(git: &Git, stand: &Stand, to: Branch, own: &OwnCommits) -> Res
     if others.is_empty() {
         return Ok(Push { to, there, along });
     }
+    let mut named = others.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    if others.len() > NAMED {
+        named.push_str(&format!(" and {} more", others.len() - NAMED));
+    }
     Err(CommitError::Refused(format!(
         "{} would go to {to} along with it, which this environment's journal doesn't know: push them \
-         yourself first ({})",
+         yourself first ({named})",
         text::count(others.len(), "other commit"),
-        others.join("; ")
     )))
 }

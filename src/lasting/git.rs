@@ -36,6 +36,8 @@ pub enum GitError {
     Failed { what: String, said: String },
     #[error("git {what} took too long")]
     TooLong { what: String },
+    #[error("{path} as it is committed isn't UTF-8")]
+    NotText { path: String },
     #[error("git could not be started")]
     Start(#[from] std::io::Error),
 }
@@ -151,7 +153,10 @@ impl Git {
         let mut rest = bytes.as_slice();
         for (path, _, size) in &files {
             let (text, after) = rest.split_at_checked(*size).unwrap_or((rest, &[]));
-            texts.insert(path.clone(), String::from_utf8_lossy(text).into_owned());
+            // What isn't text can't be written back as it was.
+            let text =
+                String::from_utf8(text.to_vec()).map_err(|_| GitError::NotText { path: path.clone() })?;
+            texts.insert(path.clone(), text);
             rest = after;
         }
         Ok(texts)
