@@ -13,6 +13,8 @@ mod common;
 mod drift;
 #[path = "lasting/git.rs"]
 mod git;
+#[path = "lasting/others.rs"]
+mod others;
 #[path = "lasting/patch.rs"]
 mod patch;
 #[path = "lasting/site.rs"]

@@ -15,6 +15,7 @@ use crate::jobspec::Path;
 use crate::journal::{self, Body, Run};
 use crate::lasting::{self, Drift, How, Unsaved, Why, ledger};
 use crate::plan;
+use crate::sim;
 use crate::step::{Only, ServiceChange, Wanted};
 
 /// What is to be written, and what can't be.
@@ -184,9 +185,22 @@ pub(super) async fn settle(
         .into_iter()
         .map(|patch| (patch.change.job, patch.change.path))
         .collect();
+    changes.retain(|change| !open.contains(&(change.job.clone(), change.path.clone())));
+    if changes.is_empty() {
+        return Ok(());
+    }
+    // Without the server asked, what is left has no file: the server doesn't have it either.
+    let gone = lasting::unsaved(environment, changes.clone(), None, sim::canonical_job, None).await;
+    let gone: BTreeSet<(String, String)> =
+        gone.into_iter().map(|patch| (patch.change.job, patch.change.path)).collect();
     let keys = changes.into_iter().map(|change| (change.job, change.path));
-    let keys: Vec<(String, String)> = keys.filter(|key| !open.contains(key)).collect();
-    if keys.is_empty() { Ok(()) } else { forget(opened, "patch-saved", keys, "its file has it") }
+    let (gone, held): (Vec<_>, Vec<_>) = keys.partition(|key| gone.contains(key));
+    for (keys, how) in [(held, "its file has it"), (gone, "what runs doesn't have it any more")] {
+        if !keys.is_empty() {
+            forget(opened, "patch-saved", keys, how)?;
+        }
+    }
+    Ok(())
 }
 
 /// Journals, as a run of its own, that changes aren't asked about any more.

@@ -69,8 +69,10 @@ fn of_step(path: &[&str], old: Option<&Value>, new: Option<&Value>) -> String {
         ["lasting", "commit", "push", ..] => {
             "the branch that it is pushed to is at another commit".to_owned()
         }
+        ["lasting", "files" | "commit", "others" | "protected", ..] => {
+            "what else reads these lines is something else now".to_owned()
+        }
         ["lasting", "commit", ..] => "whether it is committed is something else now".to_owned(),
-        ["lasting", "files", "others", ..] => "what else reads these lines is something else now".to_owned(),
         ["lasting", "files", "lost", ..] => "what has no place in the files is something else now".to_owned(),
         ["lasting", "files", ..] => "what is written to the files is something else now".to_owned(),
         ["changes", address] if old.is_none() => format!("{address} is to change too"),

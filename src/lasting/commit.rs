@@ -3,20 +3,23 @@
 //! The commit is made of the files as HEAD has them, with the same values taken to their places there: what
 //! else is changed in the work tree stays changed there, and out of the commit.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::files::{Overlay, job_files};
+use super::files::{Overlay, inputs, job_file_names, job_files, read_file, var_files};
 use super::git::{Branch, Entry, Git, GitError};
+use super::making::{New, Stand, unstage};
 use super::own::OwnCommits;
 use super::writeback::{Asked, WriteBack};
 use crate::base::{Diagnostics, text};
 use crate::environment::Environment;
 
-/// Names the run in a commit's message, for people.
-const TRAILER: &str = "Blackstart-Run";
+/// How many commits of others are named; the rest are counted.
+const NAMED: usize = 5;
+
+/// How many commits are compared, file by file, with what was meant to be committed.
+const COMPARED: usize = 50;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
@@ -32,13 +35,16 @@ pub enum CommitError {
     #[error("{0} since it was shown")]
     Stale(String),
     #[error("it is committed, and not pushed to {to}")]
-    Push { commit: String, to: Branch, source: GitError },
+    Push { made: Committed, to: Branch, source: GitError },
 }
 
 /// What a commit would hold, and what it would be made on.
 #[derive(Debug)]
 pub struct Commit {
     git: Git,
+    asked: Vec<Asked>,
+    /// The files as HEAD has them.
+    overlay: Overlay,
     /// The values at their places in the files as HEAD has them.
     back: WriteBack,
     files: Vec<File>,
@@ -61,14 +67,6 @@ struct File {
     here: String,
 }
 
-/// Where a work tree stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stand {
-    branch: String,
-    /// The whole id of HEAD.
-    head: String,
-}
-
 /// Where a commit is pushed to.
 #[derive(Debug)]
 struct Push {
@@ -80,33 +78,20 @@ struct Push {
 }
 
 /// What became of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Committed {
     /// The whole id.
     pub commit: Option<String>,
+    /// The values that it holds.
+    pub held: Vec<Asked>,
     pub pushed: Option<String>,
 }
 
-impl Stand {
-    async fn of(git: &Git) -> Result<Self, CommitError> {
-        let Ok(branch) = git.line(&["symbolic-ref", "-q", "--short", "HEAD"]).await else {
-            return Err(CommitError::Refused("HEAD is detached: there is no branch to commit to".into()));
-        };
-        for (name, what) in [
-            ("MERGE_HEAD", "a merge"),
-            ("CHERRY_PICK_HEAD", "a cherry-pick"),
-            ("REVERT_HEAD", "a revert"),
-            ("rebase-merge", "a rebase"),
-            ("rebase-apply", "a rebase"),
-        ] {
-            if Path::new(&git.line(&["rev-parse", "--path-format=absolute", "--git-path", name]).await?)
-                .exists()
-            {
-                let message = format!("{what} is going on in the work tree: end it first");
-                return Err(CommitError::Refused(message));
-            }
-        }
-        Ok(Self { branch, head: git.line(&["rev-parse", "--verify", "HEAD"]).await? })
+impl File {
+    /// Whether the index may have it so: as HEAD does, or with what is to be committed and nothing else,
+    /// which a run leaves that is cut off right before its commit.
+    fn may_stage(&self, staged: Option<&Entry>) -> bool {
+        staged.is_some_and(|staged| staged.blob == self.entry.blob || staged.blob == self.after)
     }
 }
 
@@ -121,12 +106,15 @@ impl Commit {
         let git = Git::of(environment).await?.ok_or(CommitError::NoTree)?;
         let refused = |message: String| Err(CommitError::Refused(message));
         let stand = Stand::of(&git).await?;
-        let here = job_files(environment, &Overlay::default())?;
-        let mut names: Vec<String> = here.into_iter().map(|file| file.name).collect();
-        let nomad = environment.settings().nomad.as_ref();
-        names.extend(
-            nomad.iter().flat_map(|nomad| &nomad.var_files).map(|(path, _)| path.display().to_string()),
-        );
+        let mut names: Vec<String> = job_file_names(environment)?;
+        names.extend(var_files(environment));
+        // What the commit changes in other environments is told of the files as it finds them.
+        for sibling in environment.siblings() {
+            names.extend(job_file_names(sibling).unwrap_or_default());
+            names.extend(var_files(sibling));
+        }
+        names.sort();
+        names.dedup();
         let overlay = git.overlay(&stand.head, &names).await?;
         let committed = job_files(environment, &overlay)?;
         let back = WriteBack::over(environment, &committed, &overlay, asked)?;
@@ -144,18 +132,24 @@ impl Commit {
                 // Ignored: no commit holds it.
                 continue;
             };
-            if git.call(&["diff", "--cached", "--quiet", "--", &path], None).await.is_err() {
-                return refused(format!("{} has staged changes: commit or unstage them first", file.name));
-            }
             let after = git.object(&file.after, false).await?;
             let here = Overlay::default().read(environment.root(), &file.name).map_err(GitError::Start)?;
-            files.push(File { name: file.name, path, entry, after, here });
+            let file = File { name: file.name, path, entry, after, here };
+            let staged = git.staged(&file.path).await?;
+            if !file.may_stage(staged.as_ref()) {
+                if !is_left_behind(&git, &stand, own, &file, staged.as_ref()).await? {
+                    let name = &file.name;
+                    return refused(format!("{name} has staged changes: commit or unstage them first"));
+                }
+                unstage(&git, &[&file.path]).await?;
+            }
+            files.push(file);
         }
         let push = match git.deployed_from(environment).await? {
             Some(to) => Some(may_push(&git, &stand, to, own).await?),
             None => None,
         };
-        Ok(Self { git, back, files, stand, push })
+        Ok(Self { git, asked: asked.to_vec(), overlay, back, files, stand, push })
     }
 
     pub fn branch(&self) -> &str {
@@ -167,10 +161,30 @@ impl Commit {
         !self.files.is_empty() || self.push.as_ref().is_some_and(|push| !push.along.is_empty())
     }
 
-    /// Whether the commit has all that a job is to have: none of it lies in a file that git ignores.
-    pub fn holds(&self, job: &str) -> bool {
-        let edited = self.back.files_of(job);
-        !edited.is_empty() && edited.iter().all(|name| self.files.iter().any(|file| file.name == *name))
+    /// The edits of the files as HEAD has them.
+    pub fn edits(&self) -> &WriteBack {
+        &self.back
+    }
+
+    /// The values that the commit holds where only some jobs count, as its files then evaluate. What lies in
+    /// a file that git ignores isn't in it.
+    fn held(&self, environment: &Environment, counts: impl Fn(&str) -> bool) -> Vec<Asked> {
+        let is_in = |name: &str| self.files.iter().any(|file| file.name == name);
+        let mut overlay = self.overlay.clone();
+        for file in self.back.replacements(&counts) {
+            let text = if is_in(&file.name) { file.after } else { file.before };
+            overlay.0.insert(file.name, Some(text));
+        }
+        let Ok(inputs) = inputs(environment, &overlay) else { return Vec::new() };
+        let of = |one: &Asked| {
+            self.files.iter().any(|file| self.back.edits(&file.name, &one.job, &counts)).then_some(())?;
+            let job = read_file(environment, self.back.file_of(&one.job)?, &inputs, &overlay).ok()?;
+            let values = one.values.iter();
+            let values = values.filter(|(path, value)| path.get(&job.json).unwrap_or(&Value::Null) == value);
+            Some(Asked { job: one.job.clone(), values: values.cloned().collect() })
+        };
+        let held = self.asked.iter().filter(|one| counts(&one.job)).filter_map(of);
+        held.filter(|one| !one.values.is_empty()).collect()
     }
 
     /// For the approval, a line each; `shown` are the edits of the work tree, which were shown before.
@@ -193,9 +207,15 @@ impl Commit {
                     text::one_line(&format!("  as it is committed, {file}: {old} → {new}"))
                 }));
             }
+            let known: BTreeSet<(bool, &str)> = shown.iter().flat_map(|shown| shown.others()).collect();
+            let others = self.back.others().filter(|other| !known.contains(other));
+            words.extend(others.map(|(_, line)| text::one_line(&format!("  as it is committed, {line}"))));
         }
-        let along = self.push.iter().flat_map(|push| &push.along);
-        words.extend(along.map(|commit| format!("  pushed along with it: {commit}")));
+        let along = self.push.as_ref().map(|push| push.along.as_slice()).unwrap_or_default();
+        words.extend(along.iter().take(NAMED).map(|commit| format!("  pushed along with it: {commit}")));
+        if along.len() > NAMED {
+            words.push(format!("  and {} more", along.len() - NAMED));
+        }
         words
     }
 
@@ -208,47 +228,57 @@ impl Commit {
             .map(|file| (file.path.as_str(), json!({ "before": file.entry.blob, "after": file.after })))
             .collect();
         let push = self.push.as_ref().map(|push| json!({ "to": push.to.to_string(), "there": push.there }));
-        json!({ "branch": self.stand.branch, "head": self.stand.head, "files": files, "push": push })
+        let (others, protected): (Vec<_>, Vec<_>) =
+            (self.back.others().collect(), self.back.protected().collect());
+        json!({
+            "branch": self.stand.branch,
+            "head": self.stand.head,
+            "files": files,
+            "push": push,
+            "others": others,
+            "protected": protected,
+        })
     }
 
     /// Whether all is as it was when it was looked at; asked right before anything is done with it.
     pub async fn still(&self, environment: &Environment) -> Result<(), CommitError> {
         let stale = |what: String| Err(CommitError::Stale(what));
-        let (then, now) = (&self.stand, Stand::of(&self.git).await?);
-        if now.branch != then.branch {
-            return stale(format!("somebody switched from {} to {}", then.branch, now.branch));
-        }
-        if now.head != then.head {
-            let log = self.git.line(&["log", "-1", "--format=%h %s", &now.head]).await?;
-            return stale(format!("{} was moved to {}", now.branch, text::one_line(&log)));
+        if let Some(what) = self.stand.moved(&self.git).await? {
+            return stale(what);
         }
         for file in &self.files {
             let here = Overlay::default().read(environment.root(), &file.name).ok();
-            let staged = self.git.call(&["diff", "--cached", "--quiet", "--", &file.path], None).await;
-            if here.as_ref() != Some(&file.here) || staged.is_err() {
+            let staged = self.git.staged(&file.path).await?;
+            if here.as_ref() != Some(&file.here) || !file.may_stage(staged.as_ref()) {
                 return stale(format!("{} was changed", file.name));
             }
         }
         Ok(())
     }
 
-    /// Commits the lines of the jobs that count, and pushes them where the settings name a branch.
+    /// Commits the lines of the jobs that count, and pushes them where the settings name a branch. `message`
+    /// makes its words of what it holds.
     pub async fn make(
         &self,
+        environment: &Environment,
         counts: impl Fn(&str) -> bool,
-        subject: &str,
-        run: &str,
-        approver: &str,
+        message: impl FnOnce(&[Asked]) -> String,
     ) -> Result<Committed, CommitError> {
         let mut made = Committed::default();
-        let texts = self.back.replacements(counts);
+        let texts = self.back.replacements(&counts);
         let texts: BTreeMap<&str, &str> =
             texts.iter().map(|file| (file.name.as_str(), file.after.as_str())).collect();
-        let files: Vec<(&File, &str)> =
-            self.files.iter().filter_map(|file| Some((file, *texts.get(file.name.as_str())?))).collect();
+        let mut files = Vec::new();
+        for File { name, path, entry, .. } in &self.files {
+            if let Some(text) = texts.get(name.as_str()) {
+                files.push(New { name, path, mode: &entry.mode, text });
+            }
+        }
         if !files.is_empty() {
-            let message = format!("{subject}\n\nApproved by {approver}.\n\n{TRAILER}: {run}\n");
-            made.commit = Some(self.commit(&files, &message).await?);
+            let held = self.held(environment, &counts);
+            let text = message(if held.is_empty() { &self.asked } else { &held });
+            made.commit = Some(self.stand.commit(&self.git, &files, &text).await?);
+            made.held = held;
         }
         let along = self.push.as_ref().is_some_and(|push| !push.along.is_empty());
         if let Some(Push { to, there, .. }) = self.push.as_ref().filter(|_| made.commit.is_some() || along) {
@@ -258,76 +288,38 @@ impl Commit {
             let lease = format!("--force-with-lease={reference}:{there}");
             let what = format!("{commit}:{reference}");
             let pushed = self.git.call(&["push", "--quiet", &lease, "--", &to.remote, &what], None).await;
-            pushed.map_err(|source| CommitError::Push { commit, to: to.clone(), source })?;
+            if let Err(source) = pushed {
+                return Err(CommitError::Push { made, to: to.clone(), source });
+            }
             made.pushed = Some(to.to_string());
         }
         Ok(made)
     }
+}
 
-    /// The whole id of the commit that was made.
-    async fn commit(&self, files: &[(&File, &str)], message: &str) -> Result<String, CommitError> {
-        let io = |error: std::io::Error| CommitError::Git(GitError::Start(error));
-        let folder = tempfile::tempdir().map_err(io)?;
-        let index = folder.path().join("index");
-        self.git.call(&["read-tree", &self.stand.head], Some(&index)).await?;
-        let mut entries = Vec::new();
-        for (file, text) in files {
-            let blob = self.git.object(text, true).await?;
-            entries.push(format!("{},{blob},{}", file.entry.mode, file.path));
-        }
-        for entry in &entries {
-            self.git.call(&["update-index", "--cacheinfo", entry], Some(&index)).await?;
-        }
-        let tree = self.git.call(&["write-tree"], Some(&index)).await?;
-        let tree = String::from_utf8_lossy(&tree).trim().to_owned();
-        // Before the commit: an index that is behind it would take it back with a person's next one.
-        self.stage(&entries).await?;
-        // Through `commit`, so that hooks run and signatures are made as for any commit here.
-        let made = match self.git.call(&["commit", "--quiet", "-m", message], Some(&index)).await {
-            Ok(_) => self.proven(&tree).await,
-            Err(error) => Err(error.into()),
-        };
-        let Ok(commit) = made else {
-            let before =
-                |(file, _): &(&File, &str)| format!("{},{},{}", file.entry.mode, file.entry.blob, file.path);
-            self.stage(&files.iter().map(before).collect::<Vec<_>>()).await?;
-            return made;
-        };
-        // What the index knows of the files' times is told anew.
-        let _ = self.git.call(&["update-index", "-q", "--refresh"], None).await;
-        Ok(commit)
-    }
+/// Whether the index holds a file as it was before the last commit of it, which is one of our own, and the
+/// work tree doesn't: nobody staged that, it was left behind, and would take that commit back.
+async fn is_left_behind(
+    git: &Git,
+    stand: &Stand,
+    own: &OwnCommits,
+    file: &File,
+    staged: Option<&Entry>,
+) -> Result<bool, GitError> {
+    let last = git.line(&["log", "-n", "1", "--format=%H %P", &stand.head, "--", &file.path]).await?;
+    let Some((id, parent)) = last.split_once(' ').filter(|(_, parent)| !parent.contains(' ')) else {
+        return Ok(false);
+    };
+    let behind = staged.is_some() && git.entry(parent, &file.path).await?.as_ref() == staged;
+    let here = git.object(&file.here, false).await?;
+    Ok(behind && staged.is_some_and(|staged| staged.blob != here) && is_own(git, own, id, parent).await?)
+}
 
-    /// Puts files into the work tree's own index: `MODE,BLOB,PATH` each.
-    async fn stage(&self, entries: &[String]) -> Result<(), GitError> {
-        for entry in entries {
-            self.git.call(&["update-index", "--cacheinfo", entry], None).await?;
-        }
-        Ok(())
+async fn is_own(git: &Git, own: &OwnCommits, id: &str, parent: &str) -> Result<bool, GitError> {
+    if own.is_recorded(id) {
+        return Ok(true);
     }
-
-    /// Whether the commit that was just made is the one that was meant: git looks at HEAD for itself, and
-    /// hooks may put in what they like. Another one is taken back.
-    async fn proven(&self, tree: &str) -> Result<String, CommitError> {
-        let made = self.git.line(&["rev-parse", "HEAD", "HEAD^", "HEAD^{tree}"]).await?;
-        let mut ids = made.lines().map(str::to_owned);
-        let (Some(commit), Some(parent), Some(holds)) = (ids.next(), ids.next(), ids.next()) else {
-            return Err(CommitError::Refused("the commit can't be found".into()));
-        };
-        let branch = self.git.line(&["symbolic-ref", "-q", "--short", "HEAD"]).await?;
-        let why = if branch != self.stand.branch {
-            format!("somebody switched from {} to {branch} meanwhile", self.stand.branch)
-        } else if parent != self.stand.head {
-            format!("somebody committed to {branch} meanwhile")
-        } else if holds != tree {
-            "a hook put something else into the commit than what was shown".to_owned()
-        } else {
-            return Ok(commit);
-        };
-        let reference = format!("refs/heads/{branch}");
-        self.git.call(&["update-ref", &reference, &parent, &commit], None).await?;
-        Err(CommitError::Refused(format!("{why}; the commit was taken back")))
-    }
+    Ok(own.was_meant_on(parent) && own.was_meant(parent, &git.changed_by(id).await?))
 }
 
 /// Nothing but the journal's own commits may go along with a push.
@@ -345,12 +337,15 @@ async fn may_push(git: &Git, stand: &Stand, to: Branch, own: &OwnCommits) -> Res
     }
     let range = format!("{there}..{}", stand.head);
     let log = git.line(&["log", "--format=%H %P%x00%h %s", &range]).await?;
-    let (mut others, mut along) = (Vec::new(), Vec::new());
+    let (mut others, mut along, mut compared) = (Vec::new(), Vec::new(), 0);
     for (ids, subject) in log.lines().filter_map(|line| line.split_once('\0')) {
         let ids: Vec<&str> = ids.split(' ').collect();
         let known = match ids.as_slice() {
             [id, ..] if own.is_recorded(id) => true,
-            [id, parent] if own.was_meant_on(parent) => own.was_meant(parent, &git.changed_by(id).await?),
+            [id, parent] if own.was_meant_on(parent) && compared < COMPARED => {
+                compared += 1;
+                is_own(git, own, id, parent).await?
+            }
             _ => false,
         };
         if known { along.push(text::one_line(subject)) } else { others.push(text::one_line(subject)) }
@@ -358,10 +353,13 @@ async fn may_push(git: &Git, stand: &Stand, to: Branch, own: &OwnCommits) -> Res
     if others.is_empty() {
         return Ok(Push { to, there, along });
     }
+    let mut named = others.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    if others.len() > NAMED {
+        named.push_str(&format!(" and {} more", others.len() - NAMED));
+    }
     Err(CommitError::Refused(format!(
         "{} would go to {to} along with it, which this environment's journal doesn't know: push them \
-         yourself first ({})",
+         yourself first ({named})",
         text::count(others.len(), "other commit"),
-        others.join("; ")
     )))
 }

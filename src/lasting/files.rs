@@ -120,11 +120,28 @@ pub fn inputs(environment: &Environment, overlay: &Overlay) -> Result<Inputs, Di
     })
 }
 
+/// The var files of an environment, as its settings name them.
+pub(super) fn var_files(environment: &Environment) -> impl Iterator<Item = String> {
+    let nomad = environment.settings().nomad.iter();
+    nomad.flat_map(|nomad| &nomad.var_files).map(|(path, _)| path.display().to_string())
+}
+
 /// Every job file of an environment, each evaluated by itself; in the order of their names. Patterns that
 /// match nothing count only where the settings name them.
 pub fn job_files(environment: &Environment, overlay: &Overlay) -> Result<Vec<JobFile>, Diagnostics> {
+    let names = job_file_names(environment)?;
+    let inputs = inputs(environment, overlay)?;
+    let read = |name: String| {
+        let job = read_file(environment, &name, &inputs, overlay);
+        JobFile { name, job }
+    };
+    Ok(names.into_iter().map(read).collect())
+}
+
+/// The names of [`job_files`], without a look at what they hold.
+pub(super) fn job_file_names(environment: &Environment) -> Result<Vec<String>, Diagnostics> {
     let named = environment.settings().nomad.as_ref().and_then(|nomad| nomad.files.as_ref());
-    let names = match named {
+    Ok(match named {
         Some(patterns) => matching(environment.root(), patterns)?,
         None => {
             let planned = environment.planned_job_files().into_iter().filter_map(|(_, patterns)| patterns);
@@ -137,13 +154,7 @@ pub fn job_files(environment: &Environment, overlay: &Overlay) -> Result<Vec<Job
             names.dedup();
             names
         }
-    };
-    let inputs = inputs(environment, overlay)?;
-    let read = |name: String| {
-        let job = read_file(environment, &name, &inputs, overlay);
-        JobFile { name, job }
-    };
-    Ok(names.into_iter().map(read).collect())
+    })
 }
 
 /// The files that patterns match, by their names relative to the root, each once.

@@ -36,6 +36,8 @@ pub enum GitError {
     Failed { what: String, said: String },
     #[error("git {what} took too long")]
     TooLong { what: String },
+    #[error("{path} as it is committed isn't UTF-8")]
+    NotText { path: String },
     #[error("git could not be started")]
     Start(#[from] std::io::Error),
 }
@@ -76,7 +78,13 @@ impl Git {
             return Ok(None);
         }
         let mut variables = environment.child_variables();
-        for (name, value) in [("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")] {
+        for (name, value) in [
+            ("LC_ALL", "C"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            // Hooks see that nobody is there to write.
+            ("GIT_EDITOR", ":"),
+        ] {
             variables.insert(name.to_owned(), value.to_owned());
         }
         let git = Self { top: root.clone(), root, variables };
@@ -145,7 +153,10 @@ impl Git {
         let mut rest = bytes.as_slice();
         for (path, _, size) in &files {
             let (text, after) = rest.split_at_checked(*size).unwrap_or((rest, &[]));
-            texts.insert(path.clone(), String::from_utf8_lossy(text).into_owned());
+            // What isn't text can't be written back as it was.
+            let text =
+                String::from_utf8(text.to_vec()).map_err(|_| GitError::NotText { path: path.clone() })?;
+            texts.insert(path.clone(), text);
             rest = after;
         }
         Ok(texts)
@@ -158,6 +169,22 @@ impl Git {
         let mut words = listed.split_whitespace();
         Ok(match (words.next(), words.next(), words.next()) {
             (Some(mode), Some("blob"), Some(blob)) => {
+                Some(Entry { mode: mode.to_owned(), blob: blob.to_owned() })
+            }
+            _ => None,
+        })
+    }
+
+    /// A file as the index has it, by its path below the top; none where it hasn't, or where several sides
+    /// of a merge have it.
+    pub(super) async fn staged(&self, path: &str) -> Result<Option<Entry>, GitError> {
+        let listed =
+            self.call(&["ls-files", "-s", "-z", "--", &format!(":(top,literal){path}")], None).await?;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        // `100644 OBJECT 0<TAB>PATH`
+        let mut words = listed.split_whitespace();
+        Ok(match (words.next(), words.next(), words.next()) {
+            (Some(mode), Some(blob), Some("0")) => {
                 Some(Entry { mode: mode.to_owned(), blob: blob.to_owned() })
             }
             _ => None,

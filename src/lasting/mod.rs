@@ -9,6 +9,7 @@ mod drift;
 mod files;
 mod git;
 mod ledger;
+mod making;
 mod own;
 mod replace;
 mod submission;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
-use super::files::{JobFile, Overlay, inputs, job_files, read_file};
+use super::files::{JobFile, Overlay, inputs, job_files, read_file, var_files};
 use super::git::{Git, GitError};
 use super::ledger::Change;
 use crate::base::secret::MASK;
@@ -226,10 +226,7 @@ async fn is_settled(
     file: &str,
     change: &Change,
 ) -> Result<bool, GitError> {
-    let nomad = environment.settings().nomad.as_ref();
-    let var_files =
-        nomad.iter().flat_map(|nomad| &nomad.var_files).map(|(path, _)| path.display().to_string());
-    let names: Vec<String> = std::iter::once(file.to_owned()).chain(var_files).collect();
+    let names: Vec<String> = std::iter::once(file.to_owned()).chain(var_files(environment)).collect();
     let at = change.at.as_second();
     let until = format!("--min-age={at}");
     let then = git.line(&["rev-list", "-n", "1", "--first-parent", &until, "HEAD"]).await?;
@@ -343,10 +340,7 @@ impl Kept {
     async fn look(environment: &Environment, files: &[String]) -> Result<Self, GitError> {
         let Some(git) = Git::of(environment).await? else { return Ok(Self::All) };
         let mut names = files.to_vec();
-        let nomad = environment.settings().nomad.as_ref();
-        names.extend(
-            nomad.iter().flat_map(|nomad| &nomad.var_files).map(|(path, _)| path.display().to_string()),
-        );
+        names.extend(var_files(environment));
         names.sort();
         names.dedup();
         let overlay = git.overlay("HEAD", &names).await?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::files::{JobFile, Overlay, inputs, job_files, read_file};
+use super::files::{JobFile, Overlay, inputs, job_files, read_file, var_files};
 use super::replace::{ReplaceError, Replacement, check, replace};
 use super::submission::submission;
 use crate::base::{Diagnostics, Severity, Source, text};
@@ -35,7 +35,7 @@ pub struct WriteBack {
     edits: Vec<Shared>,
     /// What else reads the edited places, a line each; of another job is `true`.
     others: Vec<(bool, String)>,
-    /// Other environments that are protected and have a job that changes.
+    /// Other environments that are protected and have a job that changes, or may.
     protected: BTreeSet<String>,
     conflict: Option<String>,
     /// What Nomad would refuse of an edited file, and took before.
@@ -88,7 +88,7 @@ impl WriteBack {
             let after = Overlay(overlay.0.clone().into_iter().chain(back.after(|_| true)).collect());
             back.prove(environment, &after, asked);
             back.unfit = back.newly_refused(files);
-            (back.others, back.protected) = back.elsewhere(environment, files, &after);
+            (back.others, back.protected) = back.elsewhere(environment, files, overlay, &after);
         } else {
             back.prove(environment, overlay, asked);
         }
@@ -260,20 +260,30 @@ impl WriteBack {
         &self,
         environment: &Environment,
         files: &[JobFile],
+        before: &Overlay,
         after: &Overlay,
     ) -> (Vec<(bool, String)>, BTreeSet<String>) {
         let edited: BTreeSet<&str> = self.edits.iter().map(|shared| shared.edit.file.as_str()).collect();
         let own: BTreeSet<&str> = self.jobs.values().filter_map(|placed| placed.file.as_deref()).collect();
         let (mut others, mut protected) = (Vec::new(), BTreeSet::new());
-        for change in changed(environment, Some(files), &edited, after).unwrap_or_default() {
+        for change in changed(environment, Ok(files), &edited, after).unwrap_or_default() {
             if !own.contains(change.file.as_str()) {
                 others.push((true, change.words(None)));
             }
         }
         for sibling in environment.siblings() {
-            let found = match changed(sibling, None, &edited, after) {
+            // An edited job file may be anybody's, a var file is whose settings name it.
+            let by_variables = var_files(sibling).any(|name| edited.contains(name.as_str()));
+            if !by_variables && edited.is_disjoint(&own) {
+                continue;
+            }
+            let found = match changed(sibling, Err(before), &edited, after) {
                 Ok(found) => found,
                 Err(why) => {
+                    // What nobody can look at may change.
+                    if sibling.settings().protected {
+                        protected.insert(sibling.name().to_owned());
+                    }
                     let line = format!(
                         "'{}' may read it too; whether it changes can't be told: {why}",
                         sibling.name()
@@ -282,7 +292,7 @@ impl WriteBack {
                     continue;
                 }
             };
-            if sibling.settings().protected && found.iter().any(|change| change.unknown.is_none()) {
+            if sibling.settings().protected && !found.is_empty() {
                 protected.insert(sibling.name().to_owned());
             }
             let (same, other): (Vec<Changed>, Vec<Changed>) = found
@@ -347,7 +357,7 @@ impl WriteBack {
         self.others.iter().map(|(other, line)| (*other, line.as_str()))
     }
 
-    /// Other environments that are protected and have a job that changes.
+    /// Other environments that are protected and have a job that changes, or may.
     pub fn protected(&self) -> impl Iterator<Item = &String> {
         self.protected.iter()
     }
@@ -395,10 +405,32 @@ impl WriteBack {
         self.edits.iter().filter_map(change).collect()
     }
 
-    /// The files that are edited for a job.
-    pub(super) fn files_of(&self, job: &str) -> BTreeSet<&str> {
-        let own = self.edits.iter().filter(|shared| shared.jobs.contains(job));
-        own.map(|shared| shared.edit.file.as_str()).collect()
+    /// The file that holds a job.
+    pub(super) fn file_of(&self, job: &str) -> Option<&str> {
+        self.jobs.get(job)?.file.as_deref()
+    }
+
+    /// Whether a file is edited for a job, where only the edits of those jobs are made that count.
+    pub(super) fn edits(&self, file: &str, job: &str, counts: impl Fn(&str) -> bool) -> bool {
+        let own = self.edits.iter().filter(|shared| shared.edit.file == file && shared.jobs.contains(job));
+        own.into_iter().any(|shared| shared.jobs.iter().all(|job| counts(job)))
+    }
+
+    /// What stays undone for a job that counts, since it is for one that doesn't as well; a line each.
+    pub fn undone(&self, counts: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        for Shared { edit, jobs } in &self.edits {
+            let (healthy, other): (Vec<&String>, Vec<&String>) = jobs.iter().partition(|job| counts(job));
+            if !healthy.is_empty() && !other.is_empty() {
+                let line = self.line_of(edit);
+                lines.push(format!(
+                    "{line} stays as it is, and {} unsaved: {} takes it from there too, and isn't healthy",
+                    text::list(&healthy),
+                    text::list(&other)
+                ));
+            }
+        }
+        lines
     }
 
     pub fn has_edits(&self) -> bool {
@@ -501,21 +533,20 @@ impl Changed {
     }
 }
 
-/// The job files of an environment that the edited texts change; why that can't be told, where it can't.
+/// The job files of an environment, looked at already or over other texts, that the edited texts change;
+/// why that can't be told, where it can't.
 fn changed(
     environment: &Environment,
-    files: Option<&[JobFile]>,
+    files: Result<&[JobFile], &Overlay>,
     edited: &BTreeSet<&str>,
     after: &Overlay,
 ) -> Result<Vec<Changed>, String> {
     let first = |found: &Diagnostics| found.0.first().map(|one| one.message.clone()).unwrap_or_default();
-    let nomad = environment.settings().nomad.as_ref();
-    let var_files = nomad.map(|nomad| nomad.var_files.as_slice()).unwrap_or_default();
-    let by_variables = var_files.iter().any(|(path, _)| edited.contains(path.display().to_string().as_str()));
+    let by_variables = var_files(environment).any(|name| edited.contains(name.as_str()));
     let inputs = inputs(environment, after).map_err(|found| first(&found))?;
     let before = match files {
-        Some(files) => files.to_vec(),
-        None => job_files(environment, &Overlay::default()).map_err(|found| first(&found))?,
+        Ok(files) => files.to_vec(),
+        Err(before) => job_files(environment, before).map_err(|found| first(&found))?,
     };
     let mut found = Vec::new();
     for JobFile { name, job } in before {

@@ -127,33 +127,114 @@ fn a_commit_is_not_made_elsewhere_than_it_was_approved() {
     }
 }
 
-/// git looks at HEAD for itself, and hooks put in what they like.
+/// Hooks put in what they like, and people work on: the branch moves from where it was looked at, or not.
 #[test]
-fn a_commit_that_holds_something_else_is_taken_back() {
+fn what_hooks_and_people_do_meanwhile_is_never_lost_or_committed() {
     let Some(site) = started_with_git() else { return };
     let head = site.git(&["rev-parse", "HEAD"]);
-    let hook = site.fixture.project().join(".git/hooks/pre-commit");
-    let script = |text: &str| site.fixture.script("project/.git/hooks/pre-commit", text);
-    for (text, why) in [
-        ("#!/bin/sh\necho more >more.txt\ngit add more.txt\n", "a hook put something else into the commit"),
+    let hook = |name: &str, text: &str| site.fixture.script(&format!("project/.git/hooks/{name}"), text);
+    // The branch can't be moved, and the index not put back.
+    let meanwhile = "#!/bin/sh\n[ \"$1\" = prepared ] || exit 0\nrm \"$0\"\ntouch .git/index.lock\nexit 1\n";
+    let cases = [
         (
+            "pre-commit",
+            "#!/bin/sh\necho more >more.txt\ngit add more.txt\n",
+            "a hook put something else into the commit",
+        ),
+        (
+            "pre-commit",
             "#!/bin/sh\ngit symbolic-ref HEAD refs/heads/other\n",
             "somebody switched from main to other meanwhile",
         ),
-    ] {
+        (
+            "commit-msg",
+            "#!/bin/sh\ngit update-ref --no-deref HEAD HEAD\n",
+            "somebody detached HEAD from main meanwhile",
+        ),
+        ("commit-msg", "#!/bin/sh\necho no ticket\nexit 1\n", "the hook commit-msg refused it: no ticket"),
+        ("commit-msg", "#!/bin/sh\n: >\"$1\"\n", "a hook left nothing of the commit's message"),
+        ("pre-commit", "#!/bin/sh\ntouch .git/index.lock\n", "git's index can't be written"),
+        ("reference-transaction", meanwhile, "until: git reset -q -- jobs/api.nomad.hcl"),
+    ];
+    for (name, text, why) in cases {
         site.git(&["branch", "-f", "other", "main"]);
-        script(text);
+        let hook = hook(name, text);
         let out = site.patch(&["image", "api=hot", "--commit"]).code(1);
-        out.says(why).says("the commit was taken back").says("unsaved patch: api");
+        out.says(why).says("nothing is committed").says("unsaved patch: api");
+        let _ = std::fs::remove_file(hook);
+        let _ = std::fs::remove_file(site.fixture.project().join(".git/index.lock"));
         assert_eq!(site.git(&["rev-parse", "main", "other"]), format!("{head}{head}"), "{why}");
-        std::fs::remove_file(&hook).unwrap();
         site.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
+        if name == "reference-transaction" {
+            let status = site.git(&["status", "--porcelain", "--untracked-files=no"]);
+            assert_eq!(status, "M  jobs/api.nomad.hcl\n");
+            site.git(&["reset", "-q", "--", API]);
+        }
         let status = site.git(&["status", "--porcelain", "--untracked-files=no"]);
-        assert_eq!(status, " M jobs/api.nomad.hcl\n", "written, and not staged");
+        assert_eq!(status, " M jobs/api.nomad.hcl\n", "written, and not staged: {why}");
         site.git(&["reset", "-q", "--hard"]);
         site.image_by_hand("api", "registry.example.com/api:1");
     }
     site.git(&["branch", "-D", "other"]);
+
+    // A commit of somebody on top, before ours and after it.
+    let on_top = "#!/bin/sh\nrm \"$0\"\ntree=$(git rev-parse 'HEAD^{tree}')\ngit update-ref HEAD \"$(git commit-tree -p HEAD -m Theirs \"$tree\")\"\n";
+    hook("commit-msg", on_top);
+    let out = site.patch(&["image", "api=hot", "--commit"]).code(1);
+    out.says("main was moved to ").says("Theirs meanwhile; nothing is committed");
+    let subjects = || site.git(&["log", "--format=%s"]);
+    assert_eq!(subjects(), "Theirs\nEverything\n");
+    hook("post-commit", on_top);
+    site.patch(&["save", "--commit"]).code(0).says("committed as ");
+    assert_eq!(subjects(), "Theirs\nPatch api\nTheirs\nEverything\n");
+    assert_eq!(site.git(&["status", "--porcelain", "--untracked-files=no"]), "");
+    let records = site.fixture.journal("sandbox");
+    let done = records.iter().rev().find(|(_, body)| body["type"] == "step_done").unwrap();
+    assert_eq!(done.1["evidence"]["commit"], Value::from(site.git(&["rev-parse", "HEAD^"]).trim()));
+}
+
+/// Hooks that write a message, and signatures, are as with any commit here.
+#[test]
+fn a_commit_is_made_as_any_other_here() {
+    let Some(site) = started_with_git() else { return };
+    site.fixture.script(
+        "project/.git/hooks/commit-msg",
+        "#!/bin/sh\nprintf '\\nChange-Id: I1\\n' >>\"$1\"\ngit diff --cached --name-only >seen.txt\n",
+    );
+    let signer = "#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\necho '-----END PGP SIGNATURE-----'\n";
+    let signer = site.fixture.script("signer", signer);
+    site.git(&["config", "gpg.program", &signer.display().to_string()]);
+    site.git(&["config", "commit.gpgSign", "true"]);
+    site.patch(&["image", "api=hot", "--commit"]).code(0);
+    let commit = site.git(&["cat-file", "commit", "HEAD"]);
+    assert!(commit.contains("gpgsig -----BEGIN PGP") && commit.ends_with("\nChange-Id: I1\n"), "{commit}");
+    assert_eq!(site.fixture.read("seen.txt"), "jobs/api.nomad.hcl\n");
+    assert!(site.git(&["reflog", "-n", "1"]).contains("commit: Patch api"));
+}
+
+/// An index that a commit left behind would take it back with a person's next one.
+#[test]
+fn an_index_that_was_left_behind_is_repaired() {
+    let Some(site) = started_with_git() else { return };
+    let staged = |revision: &str| {
+        let object = site.git(&["rev-parse", &format!("{revision}:{API}")]);
+        site.git(&["update-index", "--cacheinfo", &format!("100644,{},{API}", object.trim())]);
+    };
+    site.patch(&["image", "api=hot", "--commit"]).code(0);
+    staged("HEAD^");
+    site.patch(&["image", "api=hotter", "--commit"]).code(0);
+    assert_eq!(site.git(&["status", "--porcelain"]), "");
+    // Cut off right before the commit: it is staged already.
+    site.patch(&["image", "api=hottest"]).code(0);
+    site.git(&["add", API]);
+    site.patch(&["save", "--commit"]).code(0);
+    assert_eq!(site.git(&["status", "--porcelain"]), "");
+    // What a person stages is theirs.
+    let old = site.git(&["show", &format!("HEAD^:{API}")]);
+    site.fixture.write(API, &old);
+    site.git(&["add", API]);
+    site.patch(&["image", "api=new", "--commit"]).code(3).says("has staged changes: commit or unstage");
+    assert_eq!(site.git(&["status", "--porcelain"]), "M  jobs/api.nomad.hcl\n");
 }
 
 /// Anybody can write a trailer; what the journal knows is pushed, and nothing else.

@@ -4,7 +4,7 @@
 //! Files are looked at with the preview, held against what was shown right before anything is done, and
 //! written once the jobs that they are for are healthy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -17,8 +17,11 @@ use crate::engine::{Breach, Context, StepError, Touched};
 use crate::environment::Environment;
 use crate::event::{Line, Mark};
 use crate::jobspec::Path;
-use crate::lasting::{Asked, Commit, CommitError, OwnCommits, WriteBack};
+use crate::lasting::{Asked, Commit, CommitError, Committed, OwnCommits, WriteBack};
 use crate::nomad::Submission;
+
+/// Names the run in a commit's message, for people.
+const TRAILER: &str = "Blackstart-Run";
 
 pub(super) struct Lasting {
     environment: Arc<Environment>,
@@ -150,6 +153,9 @@ impl Lasting {
         if let Some((message, help)) = self.back.as_ref().and_then(|back| back.refusal(self.shared)) {
             return Some(Breach { message, help: Some(help) });
         }
+        if let Some((message, help)) = self.committed().and_then(|back| back.refusal(self.shared)) {
+            return Some(Breach { message: format!("as it is committed, {message}"), help: Some(help) });
+        }
         if let Some(Err(error)) = self.back.as_ref().map(|back| back.check(&self.environment)) {
             let help = Some("--live-only leaves the files alone".to_owned());
             return Some(Breach { message: said(&error), help });
@@ -161,9 +167,16 @@ impl Lasting {
         None
     }
 
-    /// Other environments that are protected and have a job that changes.
+    /// Other environments that are protected and have a job that changes, or may, in the work tree or by the
+    /// commit.
     pub fn protects(&self) -> Vec<String> {
-        self.back.iter().flat_map(WriteBack::protected).cloned().collect()
+        let all = self.back.iter().chain(self.committed()).flat_map(WriteBack::protected);
+        all.cloned().collect::<BTreeSet<String>>().into_iter().collect()
+    }
+
+    /// The edits of the files as they are committed, where there is to be a commit.
+    fn committed(&self) -> Option<&WriteBack> {
+        self.commit.as_ref()?.as_ref().ok().map(Commit::edits)
     }
 
     /// Whether there is anything to write or to commit.
@@ -241,25 +254,27 @@ impl Lasting {
         if !written.files.is_empty() {
             cx.teller.note(format!("written to {}", text::list(&written.files)));
         }
-        let asked: Vec<Asked> = self.asked.iter().filter(|asked| counts(&asked.job)).cloned().collect();
-        let Some(commit) = commit.filter(|_| !asked.is_empty()) else { return written };
-        let approver = cx.approver.as_deref().unwrap_or("nobody");
-        let made = commit.make(&counts, &self.subject(&asked), &cx.run.0, approver).await;
-        match made {
-            Ok(made) => (written.commit, written.pushed) = (made.commit, made.pushed),
-            Err(error) => {
-                if let CommitError::Push { commit, .. } = &error {
-                    written.commit = Some(commit.clone());
-                }
-                let message = format!("the files are written, and not saved: {}", said(&error));
-                let help = format!("then: blackstart patch save --commit -e {name}");
-                written.error = Some(StepError::new(message, Touched::Something).help(help));
-            }
+        for line in back.undone(&counts) {
+            cx.teller.note(text::one_line(&line));
         }
+        let any = self.asked.iter().any(|asked| counts(&asked.job));
+        let Some(commit) = commit.filter(|_| any) else { return written };
+        let made = commit.make(&self.environment, &counts, |held| self.message(cx, held)).await;
+        let made = made.unwrap_or_else(|error| {
+            let message = format!("the files are written, and not saved: {}", said(&error));
+            let help = format!("then: blackstart patch save --commit -e {name}");
+            written.error = Some(StepError::new(message, Touched::Something).help(help));
+            match error {
+                CommitError::Push { made, .. } => made,
+                _ => Committed::default(),
+            }
+        });
+        (written.commit, written.pushed) = (made.commit, made.pushed);
         if let Some(id) = &written.commit {
-            let held = asked.iter().filter(|asked| commit.holds(&asked.job));
-            let values =
-                held.flat_map(|asked| asked.values.iter().map(|(path, value)| (&asked.job, path, value)));
+            let values = made
+                .held
+                .iter()
+                .flat_map(|asked| asked.values.iter().map(|(path, value)| (&asked.job, path, value)));
             let one = |(job, path, value): (&String, &Path, &Value)| json!({ "job": job, "path": path.to_string(), "value": value });
             written.committed = values.map(one).collect();
             let pushed = written.pushed.as_ref().map(|to| format!(", pushed to {to}")).unwrap_or_default();
@@ -272,15 +287,18 @@ impl Lasting {
     }
 
     /// `Patch api`, and each path below; the values are in the lines.
-    fn subject(&self, asked: &[Asked]) -> String {
-        let jobs: Vec<&str> = asked.iter().map(|asked| asked.job.as_str()).collect();
+    fn message(&self, cx: &Context, held: &[Asked]) -> String {
+        let jobs: Vec<&str> = held.iter().map(|asked| asked.job.as_str()).collect();
         let mut message = format!("Patch {}\n\n", text::list(&jobs));
-        for Asked { job, values } in asked {
+        for Asked { job, values } in held {
             for (path, _) in values {
                 message.push_str(&format!("{job} {path}\n"));
             }
         }
-        text::harmless(&self.environment.secrets().mask(message.trim_end())).into_owned()
+        let message = self.environment.secrets().mask(message.trim_end());
+        let approver = cx.approver.as_deref().unwrap_or("nobody");
+        let run = &cx.run.0;
+        format!("{}\n\nApproved by {approver}.\n\n{TRAILER}: {run}\n", text::harmless(&message))
     }
 }
 

@@ -1,0 +1,203 @@
+//! One commit on a branch as it was looked at, or none.
+//!
+//! Guarantees: the branch moves from the commit that was looked at to the new one and from no other, and
+//! never away from anybody's; hooks are asked and signatures made as for any commit here, and what a hook
+//! puts in beside is refused; the index goes along, so that a person's next commit doesn't take this one
+//! back. Does not: touch the work tree.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::commit::CommitError;
+use super::git::{Git, GitError};
+use crate::base::text;
+
+/// How often the index is tried, which any git command holds for a moment, and how long in between.
+const TRIES: u32 = 15;
+const BETWEEN: Duration = Duration::from_millis(100);
+
+/// Where a work tree stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stand {
+    pub branch: String,
+    /// `refs/heads/…`
+    reference: String,
+    /// The whole id of HEAD.
+    pub head: String,
+}
+
+/// A file of a commit, and the text that it becomes.
+pub(super) struct New<'a> {
+    /// Relative to the project's root.
+    pub name: &'a str,
+    /// Below the top of the work tree.
+    pub path: &'a str,
+    pub mode: &'a str,
+    pub text: &'a str,
+}
+
+impl Stand {
+    pub async fn of(git: &Git) -> Result<Self, CommitError> {
+        let Ok(reference) = git.line(&["symbolic-ref", "-q", "HEAD"]).await else {
+            return Err(CommitError::Refused("HEAD is detached: there is no branch to commit to".into()));
+        };
+        for (name, what) in [
+            ("MERGE_HEAD", "a merge"),
+            ("CHERRY_PICK_HEAD", "a cherry-pick"),
+            ("REVERT_HEAD", "a revert"),
+            ("rebase-merge", "a rebase"),
+            ("rebase-apply", "a rebase"),
+        ] {
+            if Path::new(&git.line(&["rev-parse", "--path-format=absolute", "--git-path", name]).await?)
+                .exists()
+            {
+                let message = format!("{what} is going on in the work tree: end it first");
+                return Err(CommitError::Refused(message));
+            }
+        }
+        let branch = reference.strip_prefix("refs/heads/").unwrap_or(&reference).to_owned();
+        Ok(Self { branch, head: git.line(&["rev-parse", "--verify", "HEAD"]).await?, reference })
+    }
+
+    /// What has become of it, where it isn't so any more.
+    pub async fn moved(&self, git: &Git) -> Result<Option<String>, CommitError> {
+        let Ok(reference) = git.line(&["symbolic-ref", "-q", "HEAD"]).await else {
+            return Ok(Some(format!("somebody detached HEAD from {}", self.branch)));
+        };
+        let now = Self::of(git).await?;
+        if reference != self.reference {
+            return Ok(Some(format!("somebody switched from {} to {}", self.branch, now.branch)));
+        }
+        if now.head != self.head {
+            let log = git.line(&["log", "-1", "--format=%h %s", &now.head]).await?;
+            return Ok(Some(format!("{} was moved to {}", now.branch, text::one_line(&log))));
+        }
+        Ok(None)
+    }
+
+    /// The whole id of the commit that was made, which changes these files and nothing else.
+    pub async fn commit(&self, git: &Git, files: &[New<'_>], message: &str) -> Result<String, CommitError> {
+        let folder = tempfile::tempdir().map_err(GitError::Start)?;
+        let index = folder.path().join("index");
+        git.call(&["read-tree", &self.head], Some(&index)).await?;
+        let mut entries = Vec::new();
+        for file in files {
+            entries.push(format!("{},{},{}", file.mode, git.object(file.text, true).await?, file.path));
+        }
+        put(git, &entries, Some(&index)).await?;
+        let tree = tree_of(git, &index).await?;
+        let text = folder.path().join("COMMIT_EDITMSG");
+        std::fs::write(&text, message).map_err(GitError::Start)?;
+        let path = text.display().to_string();
+        hook(git, &["pre-commit"], Some(&index)).await?;
+        hook(git, &["prepare-commit-msg", "--", &path, "message"], Some(&index)).await?;
+        hook(git, &["commit-msg", "--", &path], Some(&index)).await?;
+        if tree_of(git, &index).await? != tree {
+            return Err(not_committed("a hook put something else into the commit than what was shown"));
+        }
+        let said = std::fs::read_to_string(&text).map_err(GitError::Start)?;
+        let Some(subject) = said.lines().find(|line| !line.trim().is_empty()) else {
+            return Err(not_committed("a hook left nothing of the commit's message"));
+        };
+        let signs = git.line(&["config", "--bool", "--default", "false", "commit.gpgSign"]).await?;
+        let mut arguments = vec!["commit-tree", "-p", &self.head, "-F", &path];
+        arguments.extend((signs == "true").then_some("-S"));
+        arguments.push(&tree);
+        let commit = git.line(&arguments).await?;
+        if let Some(what) = self.moved(git).await? {
+            return Err(not_committed(&format!("{what} meanwhile")));
+        }
+        // Before the branch moves: an index that is behind it would take the commit back with a person's
+        // next one, and one that can't be written now can't be put right afterwards.
+        if let Err(error) = put(git, &entries, None).await {
+            return Err(not_committed(&format!("git's index can't be written ({error})")));
+        }
+        let log = format!("commit: {subject}");
+        let set = git.call(&["update-ref", "-m", &log, &self.reference, &commit, &self.head], None).await;
+        if let Err(error) = set
+            && !git.has(&self.reference, &commit).await
+        {
+            let why = match self.moved(git).await {
+                Ok(Some(what)) => format!("{what} meanwhile"),
+                _ => error.to_string(),
+            };
+            return Err(not_committed(&format!("{why}{}", unstaged(git, files).await)));
+        }
+        // From here on it is made, whatever comes. What the index knows of the files' times is told anew.
+        let _ = git.call(&["update-index", "-q", "--refresh"], None).await;
+        let _ = hook(git, &["post-commit"], None).await;
+        Ok(commit)
+    }
+}
+
+fn not_committed(why: &str) -> CommitError {
+    CommitError::Refused(format!("{why}; nothing is committed"))
+}
+
+/// Takes files out of the index again; what to do where it can't be.
+async fn unstaged(git: &Git, files: &[New<'_>]) -> String {
+    let paths: Vec<&str> = files.iter().map(|file| file.path).collect();
+    match unstage(git, &paths).await {
+        Ok(()) => String::new(),
+        Err(_) => {
+            let names: Vec<&str> = files.iter().map(|file| file.name).collect();
+            format!("; the index has it staged all the same, until: git reset -q -- {}", names.join(" "))
+        }
+    }
+}
+
+/// Has the index hold files, by their paths below the top, as HEAD does.
+pub(super) async fn unstage(git: &Git, paths: &[&str]) -> Result<(), GitError> {
+    let paths: Vec<String> = paths.iter().map(|path| format!(":(top,literal){path}")).collect();
+    let mut arguments = vec!["reset", "-q", "--"];
+    arguments.extend(paths.iter().map(String::as_str));
+    patiently(git, &arguments, None).await
+}
+
+/// Puts files into an index, all or none: `MODE,BLOB,PATH` each.
+async fn put(git: &Git, entries: &[String], index: Option<&Path>) -> Result<(), GitError> {
+    let mut arguments = vec!["update-index"];
+    arguments.extend(entries.iter().flat_map(|entry| ["--cacheinfo", entry]));
+    patiently(git, &arguments, index).await
+}
+
+async fn patiently(git: &Git, arguments: &[&str], index: Option<&Path>) -> Result<(), GitError> {
+    for _ in 1..TRIES {
+        match git.call(arguments, index).await {
+            Err(GitError::Failed { said, .. }) if said.contains(".lock'") => {
+                tokio::time::sleep(BETWEEN).await;
+            }
+            done => return done.map(drop),
+        }
+    }
+    git.call(arguments, index).await.map(drop)
+}
+
+async fn tree_of(git: &Git, index: &Path) -> Result<String, GitError> {
+    let tree = git.call(&["write-tree"], Some(index)).await?;
+    Ok(String::from_utf8_lossy(&tree).trim().to_owned())
+}
+
+/// Runs a hook of the work tree, if it has one: its name, then what it is given.
+async fn hook(git: &Git, what: &[&str], index: Option<&Path>) -> Result<(), CommitError> {
+    let name = what.first().copied().unwrap_or_default();
+    let mut arguments = vec!["hook", "run", "--ignore-missing"];
+    arguments.extend(what);
+    match git.call(&arguments, index).await {
+        Ok(_) => Ok(()),
+        // Before 2.36.
+        Err(GitError::Failed { said, .. }) if said.contains("is not a git command") => {
+            let file = format!("hooks/{name}");
+            let file = git.line(&["rev-parse", "--path-format=absolute", "--git-path", &file]).await?;
+            if Path::new(&file).exists() {
+                return Err(not_committed(&format!("git 2.36 is needed to run the hook {name}")));
+            }
+            Ok(())
+        }
+        Err(GitError::Failed { said, .. }) => {
+            let said = if said.is_empty() { said } else { format!(": {said}") };
+            Err(not_committed(&format!("the hook {name} refused it{said}")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
