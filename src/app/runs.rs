@@ -150,6 +150,7 @@ impl Opened {
             Some(run) => Resume::Of(Box::new(run)),
             None => Resume::New { downtime: downtime.downtime() },
         };
+        self.is_at(&id);
         let mut run = Run::new(
             id,
             plan,
