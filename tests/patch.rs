@@ -28,9 +28,10 @@ use site::{REPOSITORY, Site};
 use taken::{
     a_no_to_a_resume_names_what_was_done, a_no_to_a_resume_says_what_was_changed,
     a_no_to_the_second_question_puts_all_back, a_put_back_that_was_cut_off_is_ended,
-    a_refusal_names_what_earlier_attempts_left, a_refused_put_back_is_remembered,
-    a_second_interrupt_puts_nothing_back, an_interrupted_one_is_remembered_where_a_file_changes,
-    killed_between_two_it_is_gone_on_with, killed_while_one_fails_all_go_back,
+    a_put_back_whose_answer_is_lost_is_not_known, a_refusal_names_what_earlier_attempts_left,
+    a_refused_put_back_is_remembered, a_second_interrupt_puts_nothing_back,
+    an_interrupted_one_is_remembered_where_a_file_changes, killed_between_two_it_is_gone_on_with,
+    killed_while_one_fails_all_go_back, what_becomes_of_others_is_no_reason_to_leave_it,
     what_may_go_back_is_in_no_file, what_somebody_did_and_undid_is_no_failure,
 };
 
@@ -115,6 +116,8 @@ mod faulty {
         a_second_interrupt_puts_nothing_back,
         what_somebody_did_and_undid_is_no_failure,
         a_refusal_names_what_earlier_attempts_left,
+        a_put_back_whose_answer_is_lost_is_not_known,
+        what_becomes_of_others_is_no_reason_to_leave_it,
     ];
 }
 

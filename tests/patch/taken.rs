@@ -202,7 +202,6 @@ pub fn a_refused_put_back_is_remembered(site: &Site) {
     interrupted_after_the_first(site, Looks::New);
     let mut terminal = site.on_terminal(&["resume"]);
     terminal.until("Approve?");
-    // The job, who registered it, its source; then it is read to be put back.
     site.fault_after(&format!("/v1/job/{FIRST}"), UNTIL_PUT_BACK, &json!({ "status": 400 }));
     terminal.answers("n");
     let (rest, code) = terminal.end();
@@ -223,7 +222,7 @@ pub fn a_refused_put_back_is_remembered(site: &Site) {
     site.run(&["status"]).code(0).never_says("unsaved patch");
 }
 
-/// Requests about a job between the no and its being put back.
+/// Requests about a job between the no and the last look before it is put back.
 const UNTIL_PUT_BACK: u32 = 4;
 
 pub fn a_put_back_that_was_cut_off_is_ended(site: &Site) {
@@ -303,4 +302,53 @@ pub fn a_refusal_names_what_earlier_attempts_left(site: &Site) {
     let out = run.wait().code(3).says("there is no place");
     out.says("unsaved patch: job_creation");
     assert_eq!(looks(site), [site.tag(Looks::New), site.tag(Looks::Old)]);
+}
+
+pub fn a_put_back_whose_answer_is_lost_is_not_known(site: &Site) {
+    let before = both(site);
+    interrupted_after_the_first(site, Looks::New);
+    let mut terminal = site.on_terminal(&["resume"]);
+    terminal.until("Approve?");
+    let path = format!("/v1/job/{FIRST}");
+    site.fault_after(&path, UNTIL_PUT_BACK + 1, &json!("lost"));
+    // And then it can't be looked at.
+    site.fault_after(&path, UNTIL_PUT_BACK + 2, &json!({ "status": 400 }));
+    terminal.answers("n");
+    let (rest, code) = terminal.end();
+    assert_eq!(code, 4, "{rest}");
+    assert!(rest.contains("'job_creation': changed, but whether it was put back is not known"), "{rest}");
+    assert!(!rest.contains("NOT put back"), "{rest}");
+    assert_eq!(site.faults(), 0);
+    site.until_rolled_out(FIRST);
+    are_as_before(site, &before);
+    assert_eq!([site.version(FIRST), site.version(SECOND)], [2, 0]);
+    let mut terminal = site.on_terminal(&["resume"]);
+    let shown = terminal.until("Approve?");
+    assert!(shown.contains("what this run had changed is as it was before again"), "{shown}");
+    terminal.answers("n");
+    let (rest, code) = terminal.end();
+    assert_eq!(code, 4, "{rest}");
+    are_as_before(site, &before);
+    assert_eq!([site.version(FIRST), site.version(SECOND)], [2, 0]);
+}
+
+pub fn what_becomes_of_others_is_no_reason_to_leave_it(site: &Site) {
+    let [before, _] = both(site);
+    let tag = format!("job_c*={}", site.tag(Looks::New));
+    let run = site.spawn(&["patch", "image", &tag, "--on-failure", "revert-all", "--yes"]);
+    wait_until("the first registration", || site.version(FIRST) == 1);
+    run.signal("INT");
+    run.wait().code(5);
+    let mut terminal = site.on_terminal(&["resume"]);
+    terminal.until("Approve?");
+    // What the pattern is for can't be patched together any more.
+    let mut other = site.job(SECOND);
+    other["TaskGroups"][0]["Tasks"][0]["Config"]["image"] = "elsewhere.example.com/x/y:1".into();
+    site.register(&other);
+    terminal.answers("n");
+    let (rest, code) = terminal.end();
+    assert_eq!(code, 4, "{rest}");
+    assert!(rest.contains("'job_creation': changed, but it was put back as it was"), "{rest}");
+    assert_eq!(crate::written(site.job(FIRST)), before);
+    assert_eq!([site.version(FIRST), site.version(SECOND)], [2, 1]);
 }

@@ -94,7 +94,7 @@ impl Step for Patch {
         let lasting = Lasting::look(cx, environment, &wanted, &looked).await?;
         for Looked { job, planned, .. } in looked {
             let id = text::one_line(&job.id);
-            let meanwhile = earlier.meanwhile(&client, &job).await?;
+            let meanwhile = earlier.meanwhile(&job);
             let diff = planned.as_ref().map_or(Value::Null, |planned| canonical(&planned.diff));
             let decision = match job.standing {
                 Standing::Open => json!({ "index": job.index, "diff": fingerprint(&diff) }),

@@ -30,7 +30,7 @@ impl Worker<'_> {
             Standing::Open => self.register(job).await?,
             Standing::Taken(registered) => registered.clone(),
             Standing::Back(registered) => {
-                let back = self.unhealthy(registered).await.map_or(Back::Ours, Back::Unhealthy);
+                let back = self.settled(registered).await;
                 return Err(Ended::Failed(vec!["it failed before the run was cut off".to_owned()], back));
             }
         };
@@ -87,8 +87,8 @@ impl Worker<'_> {
         if let Verdict::RolledBack { to, failure } = verdict {
             self.cx.progress(Some(id), format!("failed; Nomad rolls back to version {to}"), None);
             let back = match self.rolled_back(job, registered).await {
-                Some(why) => Back::Unhealthy(why),
-                None => Back::ByNomad(to),
+                Back::Ours => Back::ByNomad(to),
+                other => other,
             };
             return Ended::Failed(failure.lines(), back);
         }
@@ -97,19 +97,19 @@ impl Worker<'_> {
         Ended::Failed(verdict.lines(), back)
     }
 
-    /// Waits until what Nomad went back to is healthy; why it isn't.
-    async fn rolled_back(self, job: &Edited, failed: &Registered) -> Option<String> {
+    /// Waits until what Nomad went back to is healthy.
+    async fn rolled_back(self, job: &Edited, failed: &Registered) -> Back {
         for _ in 0..20 {
             match self.client.as_registered(&job.id).await {
                 Ok(Some(now)) if now.job_modify_index > failed.job_modify_index => {
-                    return self.unhealthy(&now).await;
+                    return self.settled(&now).await;
                 }
                 Ok(Some(_)) => self.cx.clock.sleep(Duration::from_millis(250)).await,
-                Ok(None) => return Some("the job is gone".to_owned()),
-                Err(error) => return Some(said(&error)),
+                Ok(None) => return Back::Unhealthy("the job is gone".to_owned()),
+                Err(error) => return Back::Unwatched(said(&error)),
             }
         }
-        Some("Nomad said that it would go back, and did not".to_owned())
+        Back::Unhealthy("Nomad said that it would go back, and did not".to_owned())
     }
 
     /// Registers the job exactly as it was, over what we registered (`index`) and nothing else.
@@ -129,21 +129,18 @@ impl Worker<'_> {
         }
         let source = self.lasting.source_before(&job.id);
         match self.client.register_surely(&job.prior, index, source).await {
-            Ok(registered) => match self.unhealthy(&registered).await {
-                Some(why) => Back::Unhealthy(why),
-                None => Back::Ours,
-            },
+            Ok(registered) => self.settled(&registered).await,
             Err(error @ NomadError::OutcomeUnknown { .. }) => Back::Unknown(said(&error)),
             Err(error) => not(said(&error)),
         }
     }
 
-    /// Why what was there before isn't healthy again. How long a change may take says nothing of it.
-    async fn unhealthy(self, registered: &Registered) -> Option<String> {
+    /// Waits until what was there before is healthy again. How long a change may take says nothing of it.
+    async fn settled(self, registered: &Registered) -> Back {
         match watch(self.cx, self.client, registered, PATIENCE, Duration::ZERO).await {
-            Ok(verdict) if verdict.is_healthy() => None,
-            Ok(verdict) => verdict.lines().into_iter().next(),
-            Err(error) => Some(error.to_string()),
+            Ok(verdict) if verdict.is_healthy() => Back::Ours,
+            Ok(verdict) => Back::Unhealthy(verdict.lines().into_iter().next().unwrap_or_default()),
+            Err(error) => Back::Unwatched(error.to_string()),
         }
     }
 }

@@ -37,6 +37,8 @@ pub(super) enum Back {
     Ours,
     /// It is as it was before, and not healthy: why.
     Unhealthy(String),
+    /// It is as it was before; whether it is healthy so isn't known: why.
+    Unwatched(String),
     /// It is as the patch made it, or as somebody else made it since: why, and the index of our registration.
     Not(String, u64),
     /// Whether it is as it was before is not known: why.
@@ -49,6 +51,9 @@ impl Back {
             Self::ByNomad(version) => format!("Nomad rolls back to version {version}"),
             Self::Ours => "it was put back as it was".to_owned(),
             Self::Unhealthy(why) => format!("it was put back as it was, and isn't healthy so either: {why}"),
+            Self::Unwatched(why) => {
+                format!("it was put back as it was; whether it is healthy so is not known: {why}")
+            }
             Self::Not(why, _) => format!("it was NOT put back: {why}"),
             Self::Unknown(why) => format!("whether it was put back is not known: {why}"),
         }
@@ -58,7 +63,7 @@ impl Back {
         match self {
             Self::ByNomad(_) => "rolled_back",
             Self::Ours => "reverted",
-            Self::Unhealthy(_) => "reverted_unhealthy",
+            Self::Unhealthy(_) | Self::Unwatched(_) => "reverted_unhealthy",
             Self::Not(..) => "left",
             Self::Unknown(_) => "unknown",
         }

@@ -18,8 +18,7 @@ use crate::engine::{Context, StepError};
 use crate::event::{Line, Mark};
 use crate::journal::Intent;
 use crate::nomad::{
-    Client, DiffLine, NomadError, Registered, Sign, canonical, diff_lines, job_id, job_modify_index,
-    job_version, specification,
+    Client, NomadError, Registered, canonical, compared, job_id, job_modify_index, job_version, specification,
 };
 use crate::step::jobs::refused;
 
@@ -136,27 +135,17 @@ impl Earlier {
 
     /// What somebody else has changed in a job since an attempt last looked at it, in the words of the server's
     /// diff.
-    pub async fn meanwhile(&self, client: &Client, job: &Edited) -> Result<Vec<Line>, StepError> {
+    pub fn meanwhile(&self, job: &Edited) -> Vec<Line> {
         let known = self.known.get(&job.id).filter(|_| job.standing == Standing::Open);
-        let Some(prior) = known.map(|known| &known.prior) else { return Ok(Vec::new()) };
-        if specification(prior) == specification(&job.prior) {
-            return Ok(Vec::new());
-        }
-        // The way back is what the server can be asked for.
-        let back = client.plan(prior).await.map_err(refused)?;
         let mut lines = Vec::new();
-        for line in diff_lines(&back.diff).into_iter().map(DiffLine::reversed) {
-            // What becomes of a group as a whole follows from the rest.
-            if line.field.is_none() && line.sign == Sign::Changed {
-                continue;
-            }
+        for line in known.into_iter().flat_map(|known| compared(&known.prior, &job.prior)) {
             let mut texts = line.lines().into_iter();
             let first = texts.next().unwrap_or_default();
             let told = format!("somebody else changed it meanwhile: {first}");
             lines.push(Line::new(Mark::Offending, 1, told));
             lines.extend(texts.map(|text| Line::new(Mark::Plain, 1, text)));
         }
-        Ok(lines)
+        lines
     }
 
     pub fn is_empty(&self) -> bool {
