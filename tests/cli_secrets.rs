@@ -299,7 +299,9 @@ fn canaries_stay_in() {
     run(&["preview", "start", "-e", "sandbox", "-v"], 0).says("OTHER");
     run(&["preview", "start", "-e", "sandbox", "--json"], 0).says("OTHER");
     run(&["start", "sandbox", "--yes", "-v"], 0);
-    run(&["patch", "image", "job_creation=git-other", "-e", "sandbox", "--yes", "-v"], 0);
+    // prod, which is protected, reads the same file.
+    run(&["patch", "image", "job_creation=git-other", "-e", "sandbox", "--yes", "-v"], 4);
+    run(&["patch", "image", "job_creation=git-other", "-e", "sandbox", "--live-only", "--yes", "-v"], 0);
     for plan in ["blurt-exec", "blurt-sql", "blurt-params", "blurt-http", "blurt-check"] {
         for form in ["-v", "--json"] {
             let out = fixture.run(&["run", plan, "-e", "sandbox", "--yes", form]);

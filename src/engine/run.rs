@@ -510,10 +510,7 @@ async fn approve(run: &Run, looked: &Looked, approval: Approval) -> Result<(), F
                 if also.len() == 1 { "is" } else { "are" },
                 left(run)
             );
-            let help = format!(
-                "give --approve {digest} in its place, or run it in a terminal without it; a patch with \
-                 --live-only leaves the files alone"
-            );
+            let help = format!("give --approve {digest} in its place, or run it in a terminal without it");
             return Err(denied(summary, Some(help)));
         }
         Approval::Yes => Answer::Yes { who: run.who.clone(), how: "--yes".into() },
