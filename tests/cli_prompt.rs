@@ -117,11 +117,11 @@ fn a_protected_environment_wants_its_name() {
     assert_eq!(fixture.persistent(), []);
     let mut terminal = Terminal::new(&fixture, &["run", "bootstrap", "-e", "sandbox"]);
     terminal.until("4 to add");
-    terminal.until("type the environment's name");
-    for wrong in ["prod", "y", ""] {
+    terminal.until("type sandbox to approve (it is protected); empty refuses:");
+    for wrong in ["prod", "y", "sandbax"] {
         assert_eq!(fixture.persistent(), []);
         terminal.types(wrong);
-        terminal.until(&format!("'{wrong}' is not the name"));
+        terminal.until(&format!("'{wrong}' is not 'sandbox'"));
     }
     let (_, code) = terminal.end();
     assert_eq!((code, fixture.persistent().len()), (4, 0), "three wrong names");
@@ -131,10 +131,10 @@ fn a_protected_environment_wants_its_name() {
     fixture.run(&["resume", "-e", "sandbox", "--approve", "0"]).code(1).says("no unfinished run");
 
     let mut terminal = Terminal::new(&fixture, &["run", "bootstrap", "-e", "sandbox"]);
-    let shown = terminal.until("type the environment's name");
+    let shown = terminal.until("type sandbox to approve (it is protected); empty refuses:");
     assert!(shown.contains("module.persistent.terraform_data.tf_toto"), "{shown}");
     terminal.types("sandbax");
-    terminal.until("'sandbax' is not the name");
+    terminal.until("'sandbax' is not 'sandbox'");
     terminal.until("try again");
     terminal.types("sandbox");
     terminal.until("Approved by");
@@ -148,7 +148,7 @@ fn a_protected_environment_wants_its_name() {
 
     // Ctrl-C at the question is a no.
     let mut terminal = Terminal::new(&fixture, &["start", "sandbox"]);
-    terminal.until("type the environment's name");
+    terminal.until("type sandbox to approve (it is protected); empty refuses:");
     terminal.0.send("\x03").unwrap();
     let (text, code) = terminal.end();
     assert!([4, 5].contains(&code), "{code}: {text}");
@@ -256,10 +256,10 @@ fn a_digest_is_good_for_what_it_was_the_digest_of() {
     fixture.replace(file, ":git-", ":git-9");
     let third = digest("start");
     let mut terminal = Terminal::new(&fixture, &["patch", "image", "monitor=git-other", "-e", "sandbox"]);
-    terminal.until("type the environment's name");
+    terminal.until("type sandbox to approve (it is protected); empty refuses:");
     terminal.types("sandbox");
     // prod, which is protected too, reads the same file.
-    terminal.until("it changes files of 'prod'");
+    terminal.until("it changes prod's files");
     terminal.types("prod");
     let (text, code) = terminal.end();
     assert_eq!(code, 0, "{text}");

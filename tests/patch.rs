@@ -27,8 +27,11 @@ use serde_json::{Value, json};
 use site::{REPOSITORY, Site};
 use taken::{
     a_no_to_a_resume_names_what_was_done, a_no_to_a_resume_says_what_was_changed,
-    a_no_to_the_second_question_puts_all_back, killed_between_two_it_is_gone_on_with,
-    killed_while_one_fails_all_go_back,
+    a_no_to_the_second_question_puts_all_back, a_put_back_that_was_cut_off_is_ended,
+    a_refusal_names_what_earlier_attempts_left, a_refused_put_back_is_remembered,
+    a_second_interrupt_puts_nothing_back, an_interrupted_one_is_remembered_where_a_file_changes,
+    killed_between_two_it_is_gone_on_with, killed_while_one_fails_all_go_back,
+    what_may_go_back_is_in_no_file, what_somebody_did_and_undid_is_no_failure,
 };
 
 const JOB: &str = "job_creation";
@@ -93,6 +96,27 @@ raw:
     a_no_to_a_resume_says_what_was_changed,
     a_no_to_a_resume_names_what_was_done,
 ];
+
+/// On the sandbox alone: requests fare badly, or what is waited for takes its time.
+mod faulty {
+    macro_rules! faulty {
+        ($($name:ident),* $(,)?) => {
+            $(#[test]
+            fn $name() {
+                super::$name(&super::Site::sandbox());
+            })*
+        };
+    }
+    faulty![
+        an_interrupted_one_is_remembered_where_a_file_changes,
+        a_refused_put_back_is_remembered,
+        a_put_back_that_was_cut_off_is_ended,
+        what_may_go_back_is_in_no_file,
+        a_second_interrupt_puts_nothing_back,
+        what_somebody_did_and_undid_is_no_failure,
+        a_refusal_names_what_earlier_attempts_left,
+    ];
+}
 
 /// A job as somebody wrote it, without what the server keeps in it.
 fn written(mut job: Value) -> Value {

@@ -183,3 +183,38 @@ fn a_stop_without_nomad_looks_for_none() {
     assert_eq!(code, Some(0), "{text}");
     assert!(!text.contains("Nomad") && !dir.path().join("up").exists(), "{text}");
 }
+
+/// What stands in Terraform's outputs now, not what the destruction leaves of them.
+#[test]
+fn a_stop_looks_where_nomad_is_now() {
+    if Command::new("terraform").arg("version").output().is_err() {
+        println!("skipped: terraform is not on PATH");
+        return;
+    }
+    let settings = "project = \"small\"\nenvironment \"test\" {\n  terraform {\n    dir = \"terraform\"\n  }\n  nomad {\n    address = terraform.output.nomad_address\n  }\n}\n";
+    let main = "resource \"terraform_data\" \"nomad\" {\n  input = \"http://127.0.0.1:1\"\n}\n\noutput \"nomad_address\" {\n  value = terraform_data.nomad.output\n}\n";
+    let plan = |name: &str, kind: &str| {
+        format!(
+            "plan \"{name}\" {{\n  operation = \"{name}\"\n  wave \"w\" {{\n    step \"{kind}\" \"core\" {{}}\n  }}\n}}\n"
+        )
+    };
+    let (start, stop) = (plan("start", "terraform_apply"), plan("stop", "terraform_destroy"));
+    let dir = project(&[
+        ("blackstart.hcl", settings),
+        ("terraform/main.tf", main),
+        ("plans/start.hcl", &start),
+        ("plans/stop.hcl", &stop),
+    ]);
+    let (code, text) = blackstart(dir.path(), &[], &["start", "--downtime", "1h", "--yes"]);
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = blackstart(dir.path(), &[], &["stop", "--yes"]);
+    assert_eq!(code, Some(3), "{text}");
+    let said: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("can't be held against the job files: http://127.0.0.1:1: "), "{text}");
+    let (code, text) = blackstart(dir.path(), &[], &["stop", "--yes", "--discard-patches"]);
+    assert_eq!(code, Some(0), "{text}");
+    // Now it is down, and nothing is there to look at.
+    let (code, text) = blackstart(dir.path(), &[], &["stop", "--yes"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("othing to do"), "{text}");
+}

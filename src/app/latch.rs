@@ -1,19 +1,18 @@
 //! What holds a start, a stop and whatever else would undo it: live changes that no file has.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 
 use super::failure::{Failure, chain};
 use super::made;
 use super::open::Opened;
-use crate::base::{Diagnostics, RunId, paths, text};
+use crate::base::{Diagnostics, RunId, text};
 use crate::dialect::Reader;
-use crate::engine::{Breach, Facts, Latch, Resume, Run};
+use crate::engine::{Blobs, Breach, Facts, Latch, Run};
 use crate::environment::{Environment, ReachError};
 use crate::event::Teller;
 use crate::journal::{Body, Journal};
@@ -80,10 +79,11 @@ impl Opened {
     pub(super) fn latch(&self, run: &Run, environment: &Arc<Environment>, discard: bool) -> Arc<dyn Latch> {
         Arc::new(Loss {
             plan: run.plan.clone(),
-            begun: matches!(&run.resume, Resume::Of(before) if before.may_have_changed()),
+            kept: self.journal.records(&run.id).iter().any(|one| matches!(one.body, Body::JobsKept { .. })),
+            client: OnceCell::new(),
             environment: Arc::clone(environment),
             journal: self.journal.clone(),
-            undo: self.state_dir.join("undo"),
+            undo: Blobs::Folder(self.state_dir.join("undo")),
             who: self.who.clone(),
             discard,
         })
@@ -103,11 +103,14 @@ pub fn ways_out(environment: &str, unsaved: &[Unsaved]) -> String {
 
 struct Loss {
     plan: Plan,
-    /// Whether this run, which is gone on with, may have changed something: the jobs were kept before that.
-    begun: bool,
+    /// Whether this run, which is gone on with, has kept the jobs: it did so before it changed anything.
+    kept: bool,
+    /// Where the jobs run, as it was before anything of the run was looked at: afterwards Terraform's outputs
+    /// count as those to come.
+    client: OnceCell<Result<Option<Client>, String>>,
     environment: Arc<Environment>,
     journal: Journal,
-    undo: PathBuf,
+    undo: Blobs,
     who: String,
     discard: bool,
 }
@@ -119,18 +122,26 @@ struct Seen {
     patches: Vec<Unsaved>,
     /// What else runs and no file has.
     drift: Vec<String>,
+    /// Whether some of that can be taken into files.
+    savable: bool,
     /// Why what runs can't be looked at.
     unseen: Option<String>,
 }
 
 #[async_trait]
 impl Latch for Loss {
+    async fn reach(&self) {
+        if self.takes_down() || !self.undone().is_empty() {
+            self.client.get_or_init(|| self.find()).await;
+        }
+    }
+
     async fn look(&self, teller: &Teller) -> Result<(), Breach> {
         let seen = self.seen().await?;
         self.judge(&seen)?;
         if let Some(reason) = &seen.unseen {
-            let kept = if self.begun { "the jobs were kept when this run began" } else { "no job is kept" };
-            teller.warn(format!("what runs can't be held against the job files ({reason}); {kept}"));
+            let kept = if self.kept { "; the jobs were kept when this run began" } else { "" };
+            teller.warn(format!("what runs can't be held against the job files ({reason}){kept}"));
         }
         for patch in &seen.patches {
             teller.warn(format!("this gives an unsaved patch up: {}", patch.words()));
@@ -145,8 +156,13 @@ impl Latch for Loss {
         let seen = self.seen().await?;
         self.judge(&seen)?;
         let mut records = Vec::new();
-        if self.takes_down() && seen.unseen.is_none() {
-            records.extend(self.keep_jobs().await?);
+        if self.takes_down() {
+            match self.keep_jobs().await {
+                Ok(kept) => records.extend(kept),
+                // That they can't be seen was said, and taken; or they were kept before.
+                Err(_) if seen.unseen.is_some() => {}
+                Err(error) => return Err(error),
+            }
         }
         for Unsaved { change: Change { job, path, .. }, .. } in seen.patches {
             records.push(Body::PatchDropped { job, path, who: self.who.clone(), how: DISCARD.into() });
@@ -155,7 +171,7 @@ impl Latch for Loss {
         if !seen.drift.is_empty() {
             lost.push(format!("what runs isn't in the job files: {}", seen.drift.join("; ")));
         }
-        if let Some(reason) = seen.unseen.filter(|_| !self.begun) {
+        if let Some(reason) = seen.unseen.filter(|_| !self.kept) {
             lost.push(format!("what runs can't be held against the job files: {reason}"));
         }
         for question in lost {
@@ -171,13 +187,19 @@ impl Loss {
             || self.plan.steps().any(|(_, step)| step.kind == StepKind::TerraformDestroy)
     }
 
-    async fn seen(&self) -> Result<Seen, Breach> {
+    /// The live changes that the plan may undo.
+    fn undone(&self) -> Vec<Change> {
         // A patch adds to what is live.
         if self.plan.steps().all(|(_, step)| step.kind == StepKind::NomadPatch) {
-            return Ok(Seen::default());
+            return Vec::new();
         }
         let mut changes = ledger(&self.journal.all());
         changes.retain(|change| self.undoes(&change.job));
+        changes
+    }
+
+    async fn seen(&self) -> Result<Seen, Breach> {
+        let changes = self.undone();
         let mut seen = Seen::default();
         let client = if !changes.is_empty() || self.takes_down() {
             match self.client().await {
@@ -194,7 +216,10 @@ impl Loss {
             lasting::unsaved(&self.environment, changes, client.as_ref(), sim::canonical_job, None).await;
         if let (true, Some(client)) = (self.takes_down(), &client) {
             match lasting::drift(&self.environment, client).await {
-                Ok(found) => seen.drift = lost(&found),
+                Ok(found) => {
+                    seen.drift = lost(&found);
+                    seen.savable = found.unsaved().any(|job| job.file.is_some());
+                }
                 Err(DriftError::Nomad(error)) => seen.unseen = Some(chain(&error)),
                 Err(error) => {
                     return Err(breach(format!("what runs can't be looked at: {}", chain(&error))));
@@ -204,20 +229,25 @@ impl Loss {
         Ok(seen)
     }
 
-    /// A client that is answered, else why not; none where the environment knows no Nomad.
+    /// Where the jobs run; none where the environment knows no Nomad, or has none up.
+    async fn find(&self) -> Result<Option<Client>, String> {
+        match self.environment.nomad().await {
+            Ok(client) => Ok(Some(client)),
+            Err(ReachError::NotConfigured { .. } | ReachError::NotUp { .. }) => Ok(None),
+            Err(error) => Err(chain(&error)),
+        }
+    }
+
+    /// A client that is answered, else why not; none where nothing can run.
     async fn client(&self) -> Result<Option<Client>, String> {
-        let client = match self.environment.nomad().await {
-            Ok(client) => client,
-            Err(ReachError::NotConfigured { .. }) => return Ok(None),
-            Err(error) => return Err(chain(&error)),
-        };
-        client.leader().await.map_err(|error| chain(&error))?;
+        let Some(client) = self.client.get_or_init(|| self.find()).await.clone()? else { return Ok(None) };
+        client.leader().await.map_err(|error| format!("{}: {}", client.address(), chain(&error)))?;
         Ok(Some(client))
     }
 
     /// Refuses what would be lost, unless that was said to be meant.
     fn judge(&self, seen: &Seen) -> Result<(), Breach> {
-        let unseen = seen.unseen.as_ref().filter(|_| !self.begun);
+        let unseen = seen.unseen.as_ref().filter(|_| !self.kept);
         if self.discard || (seen.patches.is_empty() && seen.drift.is_empty() && unseen.is_none()) {
             return Ok(());
         }
@@ -229,7 +259,12 @@ impl Loss {
         }
         if !seen.drift.is_empty() {
             messages.push(format!("what runs isn't in the job files:\n  {}", seen.drift.join("\n  ")));
-            help.push(format!("take what runs into the files: blackstart drift --save -e {name}"));
+            help.push(if seen.savable {
+                format!("take what runs into the files: blackstart drift --save -e {name}")
+            } else {
+                "give it a file; or name it in blackstart.hcl as somebody else's: nomad { ignore = […] }"
+                    .into()
+            });
         }
         if let Some(reason) = unseen {
             messages.push(format!("what runs can't be held against the job files: {reason}"));
@@ -290,15 +325,10 @@ impl Loss {
             .await
             .map_err(failed)?;
         let jobs: Vec<Value> = read.into_iter().flatten().collect();
-        if jobs.is_empty() {
-            return Ok(None);
-        }
         let indexes = jobs.iter().map(|job| (job_id(job).to_owned(), job_modify_index(job))).collect();
         let bytes = Value::Array(jobs).to_string().into_bytes();
-        let undo: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        paths::private_dir(&self.undo)
-            .and_then(|()| paths::write_private(&self.undo.join(&undo), &bytes))
-            .map_err(|error| breach(format!("the jobs can't be kept: {error}")))?;
+        let undo =
+            self.undo.keep(&bytes).map_err(|error| breach(format!("the jobs can't be kept: {error}")))?;
         Ok(Some(Body::JobsKept { jobs: indexes, undo }))
     }
 }

@@ -14,7 +14,7 @@ use super::job_files;
 use super::rehearse::StandInMaker;
 use super::sandbox;
 use super::secrets;
-use crate::base::{Clock, Diagnostic, Secrets, paths, text};
+use crate::base::{Clock, Diagnostic, RunId, Secrets, paths, text};
 use crate::dialect::{Values, functions};
 use crate::environment::{Environment, Parts, TerraformMaker};
 use crate::hcl::{Functions, Value};
@@ -71,7 +71,7 @@ pub struct Opened {
     pub(super) shell: BTreeMap<String, String>,
     pub(super) variables: BTreeMap<String, String>,
     pub(super) nomad_address: Option<String>,
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
 }
 
 /// Reads blackstart.hcl of the folder or of one above it.
@@ -187,7 +187,7 @@ pub fn open(
         shell: children,
         variables,
         nomad_address: options.nomad_address.clone(),
-        _lock: lock,
+        lock,
     };
     opened.check_terraform(&shell)?;
     Ok(opened)
@@ -201,7 +201,8 @@ fn take_lock(
 ) -> Result<Lock, Failure> {
     let since = Clock::real().now();
     let since = Timestamp::from_second(since.as_second()).unwrap_or(since);
-    let holder = Holder { who: who.to_owned(), doing: doing.to_owned(), pid: std::process::id(), since };
+    let holder =
+        Holder { who: who.to_owned(), doing: doing.to_owned(), pid: std::process::id(), since, run: None };
     Lock::take(state_dir, &holder).map_err(|error| match error {
         LockError::Held(holder) => Failure::locked(&settings.name, holder.as_ref()),
         other @ LockError::Io { .. } => Failure::error(chain(&other)),
@@ -383,6 +384,18 @@ impl Opened {
             details.push(("downtime".into(), downtime.shown()));
         }
         details
+    }
+
+    /// Who is changing the environment now, in another process.
+    pub fn changing(&self) -> Option<Holder> {
+        if self.lock.is_some() { None } else { Lock::holder(&self.state_dir) }
+    }
+
+    /// Says to others which run the lock is held for.
+    pub(super) fn is_at(&self, run: &RunId) {
+        if let Some(lock) = &self.lock {
+            lock.is_for(run);
+        }
     }
 
     /// What must be known of another run before a new one: a child of it that still works.

@@ -150,6 +150,7 @@ impl Opened {
             Some(run) => Resume::Of(Box::new(run)),
             None => Resume::New { downtime: downtime.downtime() },
         };
+        self.is_at(&id);
         let mut run = Run::new(
             id,
             plan,
@@ -343,8 +344,9 @@ async fn whole(opened: &Opened, prepared: &Prepared, approval: Approval) -> Resu
     if matches!(finished.ending, Ending::Done | Ending::NothingToDo) {
         super::save::settle(opened, &prepared.environment, &prepared.run.plan).await?;
     }
-    // A refusal has named what it refuses for, and changed nothing.
-    if finished.ending != Ending::Refused {
+    // A refusal has named what it refuses for; before it the run may have changed something.
+    let own = |run: &journal::Run| run.id == prepared.run.id && run.may_have_changed();
+    if finished.ending != Ending::Refused || opened.journal.runs()?.iter().any(own) {
         let done = (finished.ending == Ending::Done).then_some(&prepared.run.id);
         opened.say_unsaved(&prepared.environment, &prepared.run.teller, done).await?;
     }

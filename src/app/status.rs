@@ -3,9 +3,9 @@
 use super::downtime;
 use super::failure::{Failure, chain};
 use super::open::Opened;
-use crate::environment::ReachError;
-use crate::journal;
-use crate::lasting::Unsaved;
+use crate::environment::{Environment, ReachError};
+use crate::journal::{self, Holder};
+use crate::lasting::{self, Unsaved};
 use crate::nomad::{Advice, JobHealth, JobState, NomadError};
 use crate::terraform::State;
 
@@ -16,8 +16,12 @@ pub struct Status {
     pub targets: Vec<String>,
     /// Its jobs; in words where Nomad isn't there.
     pub nomad: Option<Result<Vec<JobRow>, String>>,
+    /// How many jobs are other than their files say; none where there are no files or nothing runs.
+    pub drifted: Option<usize>,
     pub last_run: Option<journal::Run>,
     pub unfinished: Vec<journal::Run>,
+    /// Who is changing it now.
+    pub changing: Option<Holder>,
     /// Live changes that no file has.
     pub unsaved: Vec<Unsaved>,
     pub downtime: downtime::Known,
@@ -44,6 +48,14 @@ pub async fn status(opened: &Opened) -> Result<Status, Failure> {
     let targets = opened.settings.terraform.as_ref().map(|block| block.targets.clone()).unwrap_or_default();
     let configured = opened.settings.nomad.is_some() || opened.nomad_address.is_some();
     let nomad = if configured { Some(jobs(&environment).await) } else { None };
+    // Where nothing runs, every file differs from that: no news.
+    let runs_some = |jobs: &Vec<JobRow>| jobs.iter().any(|job| job.health.state != JobState::Stopped);
+    let drifted = match &nomad {
+        Some(Ok(jobs)) if runs_some(jobs) => drifted(&environment).await,
+        _ => None,
+    };
+    // Before the journal is read: a run that ends in between is then neither.
+    let changing = opened.changing();
     let runs = opened.journal.runs()?;
     let unfinished = runs.iter().filter(|run| run.is_unfinished()).cloned().collect();
     let downtime = match &terraform {
@@ -58,10 +70,20 @@ pub async fn status(opened: &Opened) -> Result<Status, Failure> {
         _ => downtime::find(opened, None).await?,
     };
     let unsaved = opened.unsaved(&environment).await?;
-    Ok(Status { terraform, targets, nomad, last_run: runs.last().cloned(), unfinished, unsaved, downtime })
+    Ok(Status {
+        terraform,
+        targets,
+        nomad,
+        last_run: runs.last().cloned(),
+        drifted,
+        unfinished,
+        changing,
+        unsaved,
+        downtime,
+    })
 }
 
-async fn jobs(environment: &crate::environment::Environment) -> Result<Vec<JobRow>, String> {
+async fn jobs(environment: &Environment) -> Result<Vec<JobRow>, String> {
     let client = match environment.nomad().await {
         Ok(client) => client,
         Err(ReachError::NotKnownYet(_)) => return Err("its address is not known: nothing is up".into()),
@@ -84,6 +106,16 @@ async fn jobs(environment: &crate::environment::Environment) -> Result<Vec<JobRo
             Ok(rows)
         }
         Err(NomadError::Unreachable(cause)) => Err(cause.to_string()),
-        Err(other) => Err(chain(&other)),
+        Err(other) => Err(match other.help() {
+            Some(help) => format!("{}; {help}", chain(&other)),
+            None => chain(&other),
+        }),
     }
+}
+
+/// How many jobs are other than their files say; none where there are no files, or Nomad doesn't compare them.
+async fn drifted(environment: &Environment) -> Option<usize> {
+    let client = environment.nomad().await.ok()?;
+    let found = lasting::drift(environment, &client).await.ok().filter(|found| found.has_files)?;
+    Some(found.jobs.len())
 }

@@ -60,10 +60,16 @@ impl Approver for Terminal {
         tokio::select! {
             answer = asking => answer.unwrap_or(Answer::Nobody),
             // Ctrl-C is a no to what would be done, and no answer to what happened.
-            _ = interrupts.wait_for(|count| *count > before) => match asked {
-                Question::Approve { .. } => Answer::No { who: self.who.clone() },
-                Question::Manual { .. } | Question::Deadline { .. } | Question::Unknown { .. } => Answer::Nobody,
-            },
+            _ = interrupts.wait_for(|count| *count > before) => {
+                // The cursor stands behind the question.
+                told("");
+                match asked {
+                    Question::Approve { .. } => Answer::No { who: self.who.clone() },
+                    Question::Manual { .. } | Question::Deadline { .. } | Question::Unknown { .. } => {
+                        Answer::Nobody
+                    }
+                }
+            }
         }
     }
 }
@@ -82,12 +88,13 @@ fn answer(question: &Question, who: &str) -> Answer {
                 return confirmed("Approve?", yes, no);
             }
             for name in names {
-                let whose = if own == Some(name) {
-                    "type the environment's name.".to_owned()
+                let why = if own == Some(name) {
+                    "it is protected".to_owned()
                 } else {
-                    format!("it changes files of '{name}', which is protected: type that environment's name.")
+                    format!("it changes {name}'s files")
                 };
-                told(&format!("{what}, decision {digest}: to approve, {whose}"));
+                told(&format!("{what}, decision {digest}"));
+                told(&format!("type {name} to approve ({why}); empty refuses:"));
                 if !typed(name) {
                     return no();
                 }
@@ -128,9 +135,12 @@ fn typed(name: &str) -> bool {
         if typed.trim() == name {
             return true;
         }
+        if typed.trim().is_empty() {
+            return false;
+        }
         let typed = text::one_line(&typed);
         let more = if left > 0 { "; try again, or press Ctrl-C" } else { "" };
-        told(&format!("'{typed}' is not the name of this environment{more}"));
+        told(&format!("'{typed}' is not '{name}'{more}"));
     }
     false
 }

@@ -9,7 +9,10 @@ use crate::journal::Body;
 /// Refuses runs that would lose something, and keeps what they change.
 #[async_trait]
 pub trait Latch: Send + Sync {
-    /// Before anything of the run is looked at; says what the person should know of it.
+    /// Finds out where what runs can be seen, before anything of the run is looked at: what stands there now,
+    /// not what the run will bring.
+    async fn reach(&self);
+    /// Once it is known that there is something to do; says what the person should know of it.
     async fn look(&self, teller: &Teller) -> Result<(), Breach>;
     /// Right after the approval: what may have changed meanwhile is looked at again. What is journaled
     /// before the first step.

@@ -20,6 +20,9 @@ pub struct Looked {
 
 /// Checks what must hold, previews each open step and shows it.
 pub(super) async fn look_at(run: &Run) -> Result<Looked, Finished> {
+    if let Some(latch) = &run.latch {
+        latch.reach().await;
+    }
     let names: Vec<String> = run.plan.steps().map(|(_, spec)| spec.name.clone()).collect();
     run.facts.expect_steps(&names);
     for (step, output) in &run.state().outputs {

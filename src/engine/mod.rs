@@ -7,6 +7,7 @@
 //! terminal: those come in through traits.
 
 mod approval;
+mod begin;
 mod blobs;
 mod decision;
 mod dispatch;
@@ -21,7 +22,7 @@ mod wave;
 
 pub use approval::{Answer, Approver, Question};
 pub use blobs::Blobs;
-pub use decision::{Decision, digest_of, what_changed};
+pub use decision::{Decision, digest_of};
 pub use latch::Latch;
 pub use look::Looked;
 pub use run::{Approval, Finished, Resume, Run, look, run};

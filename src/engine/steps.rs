@@ -44,7 +44,10 @@ pub(super) async fn run_step(
             return Err(told(run, spec, began, error).and(words));
         }
         run.teller.warn(format!("{}: {}", spec.name, chain(&error)));
-        left = Some(error);
+        // One that did nothing says nothing of what those before it did.
+        if left.is_none() || error.touched != Touched::Nothing {
+            left = Some(error);
+        }
     }
 }
 

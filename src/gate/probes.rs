@@ -198,7 +198,7 @@ async fn nomad(environment: &Environment, body: &Body, scope: &Values) -> Result
     match state(&client, wanted.as_deref()).await {
         Ok(row) => Ok(Sample::Row(Value::from_json(&row))),
         // Something else answers at that address where Nomad was: no Nomad is there either.
-        Err(NomadError::Unreachable(_) | NomadError::NotFound { .. }) => gone(),
+        Err(NomadError::Unreachable(_) | NomadError::NotFound { .. } | NomadError::NotNomad { .. }) => gone(),
         Err(other) => Err(Trouble::Error(other.to_string())),
     }
 }

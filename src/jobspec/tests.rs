@@ -284,8 +284,12 @@ fn no_file_outside_the_root_is_read() {
             assert!(error.contains("lies outside"), "{function} {path}: {error}");
         }
     }
-    assert_eq!(value("jsonencode(fileset(\".\", \"*.txt\"))").unwrap(), "[\"in.txt\"]");
-    assert_eq!(value("jsonencode(fileset(\".\", \"../*.txt\"))").unwrap(), "[]");
+    assert_eq!(value("jsonencode(fileset(\".\", \"in*\"))").unwrap(), "[\"in.txt\"]");
+    // Left out, it would be another job than Nomad makes of it.
+    for pattern in ["*.txt", "../*.txt"] {
+        let error = value(&format!("jsonencode(fileset(\".\", \"{pattern}\"))")).unwrap_err();
+        assert!(error.contains("lies outside"), "{pattern}: {error}");
+    }
 }
 
 #[test]

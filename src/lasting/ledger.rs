@@ -39,15 +39,21 @@ impl Change {
 
 type Key = (String, String);
 
-/// What the book held under each key.
-type Before = Vec<(Key, Option<Change>)>;
+/// What the book held under a key.
+struct Before {
+    key: Key,
+    /// Right before an intent.
+    last: Option<Change>,
+    /// Before the run's first attempt at it: as that is what it puts back.
+    first: Option<Change>,
+}
 
 /// The values that were changed live, each as it was changed last, in the order of that.
 pub fn ledger(records: &[Record]) -> Vec<Change> {
     let mut book: BTreeMap<Key, Change> = BTreeMap::new();
     // What stood in the book before an intent whose outcome isn't known yet.
-    let mut open: BTreeMap<(RunId, String), Before> = BTreeMap::new();
-    // What stood there before a run's first attempt at it: as that is what it puts back.
+    let mut open: BTreeMap<(RunId, String), Vec<Before>> = BTreeMap::new();
+    // What stood there before a run's first attempt at it.
     let mut first: BTreeMap<(RunId, Key), Option<Change>> = BTreeMap::new();
     for record in records {
         match &record.body {
@@ -59,15 +65,14 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                     let (old, new) = (old.clone(), new.clone());
                     let (at, who, run) = (record.at, who.clone(), record.run.clone());
                     let change = Change { job, path, old, new, at, who, run, certain: false, commit: None };
-                    let old = book.insert(key.clone(), change);
-                    let old = match old {
-                        Some(own) if own.run == record.run => {
-                            first.get(&(own.run, key.clone())).cloned().flatten()
-                        }
-                        other => other,
+                    let last = book.insert(key.clone(), change);
+                    let first_of = (record.run.clone(), key.clone());
+                    let old = match &last {
+                        Some(own) if own.run == record.run => first.get(&first_of).cloned().flatten(),
+                        other => other.clone(),
                     };
-                    first.insert((record.run.clone(), key.clone()), old.clone());
-                    before.push((key, old));
+                    first.insert(first_of, old.clone());
+                    before.push(Before { key, last, first: old });
                 }
                 open.insert((record.run.clone(), step.clone()), before);
             }
@@ -81,7 +86,8 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                 if *touched {
                     settle(&mut book, before, evidence, false);
                 } else {
-                    before.into_iter().flatten().for_each(|(key, old)| restore(&mut book, key, old));
+                    // What earlier attempts of the run did stands.
+                    before.into_iter().flatten().for_each(|b| restore(&mut book, b.key, b.last));
                 }
                 committed(&mut book, evidence);
                 from_files(&mut book, evidence);
@@ -99,11 +105,11 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
 
 /// What an outcome says of the changes that were intended. Of a job that it doesn't name they weren't done
 /// if all went well, and nothing is known of them otherwise.
-fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Before>, evidence: &Value, done: bool) {
+fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Vec<Before>>, evidence: &Value, done: bool) {
     let ended: BTreeMap<Key, (Left, &Value, &Value)> = jobs(evidence)
         .flat_map(|(id, job)| changes_of(id, job).map(|(key, old, new)| (key, (Left::of(job), old, new))))
         .collect();
-    for (key, old) in before.into_iter().flatten() {
+    for Before { key, first: old, .. } in before.into_iter().flatten() {
         match ended.get(&key) {
             Some((Left::Live, was, is)) => {
                 if let Some(change) = book.get_mut(&key) {
@@ -294,6 +300,19 @@ mod tests {
             book.failed("r2", true, outcome("reverted"));
             assert_eq!(book.says(), left);
         }
+    }
+
+    #[test]
+    fn an_attempt_that_did_nothing_leaves_what_earlier_ones_did() {
+        let mut book = Book::default();
+        book.intends("r1", &[("a", "1"), ("b", "1")]);
+        let mut evidence = Book::document(&[("a", "1"), ("b", "1")]);
+        evidence["jobs"][1]["outcome"] = "not_begun".into();
+        book.failed("r1", true, evidence);
+        assert_eq!(book.says(), [row("a", "1", true)]);
+        book.intends("r1", &[("a", "1"), ("b", "1")]);
+        book.failed("r1", false, Value::Null);
+        assert_eq!(book.says(), [row("a", "1", true)]);
     }
 
     #[test]

@@ -154,6 +154,10 @@ impl Client {
     async fn once(&self, call: &Call<'_>) -> Result<Response, NomadError> {
         let answer = self.transport.send(self.request(call)?).await.map_err(NomadError::Unreachable)?;
         let what = call.what.clone();
+        if is_strange(&call.path, &answer) {
+            let (address, path) = (self.origin(), call.path.clone());
+            return Err(NomadError::NotNomad { address, status: answer.status.as_u16(), path });
+        }
         if answer.status.is_success() {
             return if is_cut(&answer.body) { Err(NomadError::CutShort { what }) } else { Ok(answer) };
         }
@@ -166,6 +170,14 @@ impl Client {
             429 => NomadError::Busy { what, retry_after: after },
             status => NomadError::Server { what, status, text },
         })
+    }
+
+    /// The address without user and password.
+    fn origin(&self) -> String {
+        match self.address.split_once("://") {
+            Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or(rest)),
+            None => self.address.to_string(),
+        }
     }
 
     fn request(&self, call: &Call<'_>) -> Result<Request, NomadError> {
@@ -199,6 +211,25 @@ impl Client {
         }
         Ok(request)
     }
+}
+
+/// Whether no Nomad would answer so: with a page, or by not knowing what every Nomad has. A proxy that has lost
+/// its Nomad (502 and up) says so with a page, too.
+fn is_strange(path: &str, answer: &Response) -> bool {
+    let status = answer.status.as_u16();
+    if matches!(status, 401 | 403 | 429 | 500 | 502..) {
+        return false;
+    }
+    let everywhere = ["/v1/jobs", "/v1/nodes", "/v1/status/leader"].contains(&path);
+    let start = answer.body.trim_ascii_start();
+    let page = start
+        .get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"<html") || start.eq_ignore_ascii_case(b"<!doc"));
+    let no_json = || {
+        let read = serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body);
+        read.is_err_and(|error| !error.is_eof())
+    };
+    page || everywhere && (status == 404 || answer.status.is_success() && no_json())
 }
 
 /// Whether JSON ends before it is whole; some answers have no body.

@@ -169,6 +169,18 @@ fn updates(group: &Value) -> Option<String> {
 }
 
 impl DiffLine {
+    /// The change the other way round, as the server tells it of a step back; what the server would do then is
+    /// left out.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        let sign = match self.sign {
+            Sign::Added => Sign::Removed,
+            Sign::Removed => Sign::Added,
+            Sign::Changed => Sign::Changed,
+        };
+        Self { sign, old: self.new, new: self.old, note: None, ..self }
+    }
+
     /// As lines for people: one, and for texts of several lines those that differ below it.
     pub fn lines(&self) -> Vec<String> {
         let (Some(old), Some(new)) = (self.old.as_deref().or(Some("")), self.new.as_deref().or(Some("")))

@@ -13,6 +13,9 @@ pub enum NomadError {
     /// 403: the token lacks a capability, isn't known, or job registration is switched off.
     #[error("Nomad refused {what}: {text}")]
     Unauthorized { what: String, text: String },
+    /// Whatever listens there isn't Nomad: no Nomad would say so. Nothing was done.
+    #[error("{address} doesn't answer as Nomad does: {status} to {path}")]
+    NotNomad { address: String, status: u16, path: String },
     #[error("Nomad does not know {what}")]
     NotFound { what: String },
     /// Check-and-set failed: somebody else changed the job since it was read.
@@ -60,6 +63,9 @@ impl NomadError {
     pub fn help(&self) -> Option<&'static str> {
         Some(match self {
             Self::Unreachable(_) => "is the agent running, and is its address right?",
+            Self::NotNomad { .. } => {
+                "another server listens there: check Nomad's address (http://HOST:4646, with no path behind it)"
+            }
             Self::Unauthorized { text, .. } if text.contains("disabled") => {
                 "an operator switched job registration off in the scheduler configuration"
             }

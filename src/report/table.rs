@@ -18,11 +18,24 @@ const NARROWEST: usize = 8;
 pub struct Table {
     headers: Vec<String>,
     rows: Vec<Vec<(Role, String)>>,
+    /// Headers of columns whose texts are never cut.
+    kept: Vec<String>,
 }
 
 impl Table {
     pub fn new<S: AsRef<str>>(headers: impl IntoIterator<Item = S>) -> Self {
-        Self { headers: headers.into_iter().map(|h| clean(h.as_ref())).collect(), rows: Vec::new() }
+        Self {
+            headers: headers.into_iter().map(|h| clean(h.as_ref())).collect(),
+            rows: Vec::new(),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Never cuts what stands under these headers: what is to be copied from there, and dates.
+    #[must_use]
+    pub fn keeping<S: Into<String>>(mut self, headers: impl IntoIterator<Item = S>) -> Self {
+        self.kept = headers.into_iter().map(Into::into).collect();
+        self
     }
 
     #[must_use]
@@ -68,7 +81,10 @@ impl Table {
         let Some(room) = page.width else { return widths };
         let room = room.saturating_sub(if page.simulated { super::styled::SIMULATED.len() } else { 0 });
         while widths.iter().sum::<usize>() + GAP * columns.saturating_sub(1) > room {
-            let Some(widest) = widths.iter_mut().max().filter(|width| **width > NARROWEST) else { break };
+            let gives = |column: &usize| !self.headers.get(*column).is_some_and(|h| self.kept.contains(h));
+            let giving = widths.iter_mut().enumerate().filter(|(column, _)| gives(column));
+            let widest = giving.map(|(_, width)| width).max().filter(|width| **width > NARROWEST);
+            let Some(widest) = widest else { break };
             *widest -= 1;
         }
         widths
@@ -102,5 +118,19 @@ mod tests {
     fn columns_are_aligned() {
         insta::assert_snapshot!(shown(&Page::default()));
         insta::assert_snapshot!(shown(&Page { width: Some(60), ..Page::default() }));
+    }
+
+    #[test]
+    fn what_is_to_be_copied_is_never_cut() {
+        let narrow = Page { width: Some(40), ..Page::default() };
+        let id = "20261121-013005-k3fq";
+        let cells = [id, "cold-start", "somebody@some-machine"];
+        let of = |table: Table| -> Vec<String> {
+            table.row(cells).lines(&narrow).iter().flat_map(|line| line.lay_out(&narrow)).collect()
+        };
+        let lines = of(Table::new(["RUN", "PLAN", "WHO"]).keeping(["RUN"]));
+        assert!(lines[1].starts_with(&format!("{id}  co")), "{lines:?}");
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(!of(Table::new(["RUN", "PLAN", "WHO"]))[1].contains(id));
     }
 }

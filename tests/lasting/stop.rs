@@ -97,7 +97,7 @@ fn what_nomad_does_not_tell_holds_a_stop_until_it_is_given_up() {
     site.fixture.write("ready", "");
     let refused = site.stop().code(3);
     refused.says("what runs can't be held against the job files: ").says("--discard-patches");
-    site.run(&["stop", "--yes", "--discard-patches"]).code(0).says("no job is kept");
+    site.run(&["stop", "--yes", "--discard-patches"]).code(0).says("can't be held against the job files");
     let answered = site
         .fixture
         .journal("sandbox")

@@ -174,9 +174,9 @@ fn a_protected_environment_that_reads_the_files_is_approved_by_its_name() {
     // What runs here alone is nobody else's.
     site.patch(&["image", "web=warm", "--live-only"]).code(0);
     let mut terminal = site.terminal(&web);
-    terminal.until("it changes files of 'prod', which is protected: type that environment's name.");
+    terminal.until("type prod to approve (it changes prod's files); empty refuses:");
     terminal.answers("sandbox");
-    terminal.until("'sandbox' is not the name of this environment");
+    terminal.until("'sandbox' is not 'prod'");
     terminal.answers("prod");
     let (text, code) = terminal.end();
     assert_eq!((code, site.image("web").as_str()), (0, "registry.example.com/web:hot"), "{text}");

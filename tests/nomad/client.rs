@@ -62,6 +62,30 @@ async fn texts_cannot_steer_the_terminal() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_server_is_not_taken_for_nomad() {
+    let page = "<!DOCTYPE HTML>\n<html><body>Error response</body></html>";
+    for (status, body) in [(404, page), (404, "{\"error\":\"no such path\"}"), (200, page), (200, "hello")] {
+        let fake = Fake::new(move |_, _| text(status, body));
+        let error = fake.client().jobs().await.unwrap_err();
+        assert!(matches!(error, NomadError::NotNomad { .. }), "{error:?}");
+        let said = error.to_string();
+        assert_eq!(
+            said,
+            format!("http://nomad.example:4646 doesn't answer as Nomad does: {status} to /v1/jobs")
+        );
+        assert!(error.help().unwrap().contains("check Nomad's address"));
+        assert_eq!(fake.asked().len(), 1);
+    }
+    // Of one job only a page says it: that there is no such job, Nomad says, too. And a proxy has pages.
+    let fake = Fake::new(move |_, _| text(404, page));
+    assert!(matches!(fake.client().job("web").await, Err(NomadError::NotNomad { .. })));
+    let fake = Fake::new(|_, _| text(404, "job not found"));
+    assert_eq!(fake.client().job("web").await.unwrap(), None);
+    let fake = Fake::new(move |_, _| text(502, page));
+    assert!(matches!(fake.client().jobs().await, Err(NomadError::Server { status: 502, .. })));
+}
+
+#[tokio::test(start_paused = true)]
 async fn reads_are_tried_again_for_a_while() {
     for failure in [500, 503, 429] {
         let fake = Fake::new(move |_, before| match before {

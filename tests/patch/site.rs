@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use blackstart::base::Source;
 use blackstart::jobspec;
-use expectrl::process::unix::WaitStatus;
+use expectrl::process::unix::{Signal, WaitStatus};
 use expectrl::session::OsSession;
 use expectrl::{Eof, Expect, Session};
 use reqwest::Method;
@@ -385,11 +385,16 @@ impl Site {
         send(Method::GET, &url, file["token"].as_str(), None).as_array().unwrap().len()
     }
 
-    /// The next requests below a path fare badly (the sandbox's only).
+    /// The next request below a path fares badly (the sandbox's only).
     pub fn fault(&self, path: &str, kind: &Value) {
+        self.fault_after(path, 0, kind);
+    }
+
+    /// The same, of the one after so many.
+    pub fn fault_after(&self, path: &str, skip: u32, kind: &Value) {
         let file = self.fixture.sandbox_file();
         let url = format!("{}/faults", file["control"].as_str().unwrap());
-        let body = json!({ "path": path, "times": 1, "kind": kind });
+        let body = json!({ "path": path, "skip": skip, "times": 1, "kind": kind });
         send(Method::POST, &url, file["token"].as_str(), Some(&body));
     }
 }
@@ -429,6 +434,13 @@ impl Terminal {
 
     pub fn answers(&mut self, key: &str) {
         self.0.send(format!("{key}\r")).unwrap();
+    }
+
+    /// Kills its process.
+    #[track_caller]
+    pub fn kill(mut self) {
+        self.0.get_process_mut().signal(Signal::SIGKILL).unwrap();
+        assert!(matches!(self.0.get_process().wait().unwrap(), WaitStatus::Signaled(..)));
     }
 
     /// Waits for its end; gives what it still said, and its exit code.

@@ -7,6 +7,7 @@ use crate::app::{self, Code, Failure};
 use crate::base::text;
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
+use crate::journal::Run;
 use crate::report::Table;
 
 /// Shows an environment at a glance: resources, jobs, last run, downtime
@@ -53,7 +54,7 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
         Some(Ok(jobs)) => {
             let healthy = jobs.iter().filter(|job| job.health.is_healthy()).count();
             reporter.say(&format!("nomad      {healthy} of {} healthy", text::count(jobs.len(), "job")));
-            let mut table = Table::new(["JOB", "STATUS", "VERSION", "HEALTHY", "IMAGE"]);
+            let mut table = Table::new(["JOB", "STATUS", "VERSION", "HEALTHY", "IMAGE"]).keeping(["JOB"]);
             for job in jobs {
                 let health = &job.health;
                 let images: Vec<&str> = health.images.iter().map(|image| short_image(&image.image)).collect();
@@ -76,6 +77,14 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
             }
         }
     }
+    if let Some(drifted) = status.drifted.filter(|drifted| *drifted > 0) {
+        let verb = if drifted == 1 { "is" } else { "are" };
+        let jobs = text::count(drifted, "job");
+        let environment = &opened.settings.name;
+        reporter.say(&format!(
+            "drift      {jobs} {verb} other than the files say: blackstart drift {environment}"
+        ));
+    }
     reporter.say(&format!("downtime   {}", status.downtime.shown()));
     if let Some(last) = &status.last_run {
         let when = last.started.strftime("%Y-%m-%d %H:%M");
@@ -83,10 +92,20 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
             "last run   {} by {} at {when} UTC: {}",
             last.plan,
             last.who,
-            runs::status(last)
+            runs::status(last, status.changing.as_ref())
         ));
     }
-    for run in &status.unfinished {
+    if let Some(holder) = &status.changing {
+        reporter.say(&format!(
+            "running now: {} by {}, process {}, since {}",
+            holder.doing,
+            holder.who,
+            holder.pid,
+            holder.since.strftime("%Y-%m-%d %H:%M:%S UTC")
+        ));
+    }
+    let over = |run: &&Run| !runs::is_running(run, status.changing.as_ref());
+    for run in status.unfinished.iter().filter(over) {
         let next = format!("blackstart resume {} -e {}", run.id, opened.settings.name);
         let line = format!("unfinished {} ({}); go on with it: {next}", run.id, run.plan);
         reporter.say(&format!("{line}; or give it up: the same with --abandon"));
@@ -127,8 +146,9 @@ fn as_json(status: &app::Status, environment: &str) -> serde_json::Value {
         "terraform_error": error(status.terraform.as_ref().and_then(|t| t.as_ref().err())),
         "jobs": jobs,
         "nomad_error": error(status.nomad.as_ref().and_then(|n| n.as_ref().err())),
+        "drift": status.drifted,
         "downtime_seconds": status.downtime.seconds(),
-        "last_run": status.last_run.as_ref().map(|run| json!({ "run": run.id, "plan": run.plan, "status": runs::status(run) })),
+        "last_run": status.last_run.as_ref().map(|run| json!({ "run": run.id, "plan": run.plan, "status": runs::status(run, status.changing.as_ref()) })),
         "unsaved": status.unsaved.iter().map(|patch| json!({
             "job": patch.change.job,
             "path": patch.change.path,
@@ -140,6 +160,7 @@ fn as_json(status: &app::Status, environment: &str) -> serde_json::Value {
             "certain": patch.change.certain,
             "why": patch.why.words(),
         })).collect::<Vec<_>>(),
-        "unfinished": status.unfinished.iter().map(|run| &run.id).collect::<Vec<_>>(),
+        "running": status.changing,
+        "unfinished": status.unfinished.iter().filter(|run| !runs::is_running(run, status.changing.as_ref())).map(|run| &run.id).collect::<Vec<_>>(),
     })
 }

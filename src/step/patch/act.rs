@@ -80,8 +80,12 @@ pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited]) ->
             else => break,
         }
     }
-    let failed = ended.values().any(|end| is_failure(end) && !matches!(end, Ended::Conflict(_)));
-    if failed && wanted.on_failure == OnFailure::RevertAll {
+    // What became of one that is open is to be found out first.
+    let failed =
+        ended.values().any(|end| !matches!(end, Ended::Healthy(_) | Ended::Conflict(_) | Ended::Open(_)));
+    // Ctrl-C begins nothing more, and ends nothing: the run can be gone on with.
+    let interrupted = *worker.cx.interrupts.borrow() > 0;
+    if failed && !interrupted && wanted.on_failure == OnFailure::RevertAll {
         put_all_back(worker, jobs, &mut ended).await;
     }
     (0..jobs.len()).map(|at| ended.remove(&at).unwrap_or(Ended::NotBegun)).collect()
@@ -104,11 +108,15 @@ fn is_failure(ended: &Ended) -> bool {
 
 /// Those that others depend on last.
 async fn put_all_back(worker: Worker<'_>, jobs: &[Edited], ended: &mut BTreeMap<usize, Ended>) {
-    let order = order(jobs.iter()).unwrap_or_default();
+    // Where they depend on one another by now, any order is better than none.
+    let order = order(jobs.iter()).unwrap_or_else(|_| vec![jobs.iter().map(|job| job.id.clone()).collect()]);
     for id in order.iter().rev().flatten() {
         let Some(at) = jobs.iter().position(|job| job.id == *id) else { continue };
         let Some(Ended::Healthy(registered)) = ended.get(&at) else { continue };
         let index = registered.job_modify_index;
+        if *worker.cx.interrupts.borrow() > 1 {
+            break;
+        }
         worker.cx.progress(Some(text::one_line(id)), "putting it back as it was", None);
         let back = worker.put_back(&jobs[at], index).await;
         ended.insert(at, Ended::Taken(back));

@@ -73,6 +73,12 @@ impl Step for Patch {
         let environment = &self.inputs.environment;
         let client = environment.nomad().await.map_err(unreachable)?;
         let earlier = Earlier::of(cx);
+        // What was being put back goes back, before anything else is begun.
+        if earlier.is_withdrawing()
+            && let Some(preview) = self.withdrawal(cx).await?
+        {
+            return Ok(preview);
+        }
         // Nothing is changed yet: the version is asked for beside the jobs.
         let (checked, looked) = tokio::join!(check_version(&client), looked_at(&client, &wanted, &earlier));
         checked?;
@@ -88,7 +94,7 @@ impl Step for Patch {
         let lasting = Lasting::look(cx, environment, &wanted, &looked).await?;
         for Looked { job, planned, .. } in looked {
             let id = text::one_line(&job.id);
-            let meanwhile = earlier.meanwhile(&job);
+            let meanwhile = earlier.meanwhile(&client, &job).await?;
             let diff = planned.as_ref().map_or(Value::Null, |planned| canonical(&planned.diff));
             let decision = match job.standing {
                 Standing::Open => json!({ "index": job.index, "diff": fingerprint(&diff) }),
@@ -123,10 +129,7 @@ impl Step for Patch {
                     lines.extend(lasting.lines(&job.id));
                 }
             }
-            let told = |change| {
-                Line::new(Mark::Offending, 1, format!("somebody else changed it meanwhile: {change}"))
-            };
-            lines.extend(meanwhile.into_iter().map(told));
+            lines.extend(meanwhile);
         }
         if order.len() > 1 {
             let levels: Vec<String> = order.iter().map(|level| level.join(", ")).collect();
@@ -172,9 +175,18 @@ impl Step for Patch {
             return outcome::of_all(&jobs, &withdraw(worker, &jobs).await);
         }
         let ended = act(worker, &wanted, &jobs).await;
-        let outcome = outcome::of_all(&jobs, &ended);
+        let mut outcome = outcome::of_all(&jobs, &ended);
         if outcome.as_ref().is_err_and(|error| error.again) {
             // What is healthy by now is written with the rest.
+            return outcome;
+        }
+        if let (OnFailure::RevertAll, Err(failed)) = (wanted.on_failure, &mut outcome) {
+            let live = ended.iter().any(|ended| matches!(ended, Ended::Healthy(_)));
+            // It is to be gone on with, or put back.
+            failed.interrupted |= live && *cx.interrupts.borrow() > 0;
+            if live && wanted.only != Some(Only::Live) {
+                failed.message.push_str("\nthe job files are left alone: they get it once all of it is done");
+            }
             return outcome;
         }
         let counts = |id: &str| match jobs.iter().position(|job| job.id == id) {
@@ -205,7 +217,7 @@ impl Step for Patch {
         if intent.undo.is_none() {
             return Ok(Reconciled::NotDone("looking at the files again".into()));
         }
-        let Some(earlier) = Earlier::from(cx, intent) else {
+        let Some(earlier) = Earlier::kept(cx) else {
             let message = "what the jobs were before it isn't kept any more, so they could not be put back";
             return Ok(Reconciled::Undecided(message.into()));
         };
@@ -214,6 +226,14 @@ impl Step for Patch {
         if let Some(failed) = jobs.iter().find(|job| matches!(job.standing, Standing::Back(_))) {
             let id = text::one_line(&failed.id);
             return Ok(Reconciled::NotDone(format!("'{id}' was changed, and is as it was before again")));
+        }
+        if earlier.is_withdrawing() {
+            let taken = jobs.iter().filter(|job| matches!(job.standing, Standing::Taken(_)));
+            let ids: Vec<String> = taken.map(|job| text::one_line(&job.id)).collect();
+            return Ok(Reconciled::NotDone(match ids.as_slice() {
+                [] => "what this run had changed is as it was before again".to_owned(),
+                ids => format!("still to be put back as before: {}", text::list(ids)),
+            }));
         }
         let mut taken = 0;
         for job in &jobs {
@@ -258,7 +278,12 @@ impl Step for Patch {
         let lasting = Lasting::look(cx, &self.inputs.environment, &live, &looked).await?;
         let summary = format!("{} to put back as before", text::count(jobs.len(), "job"));
         let records = records(&jobs, &Map::new());
+        let line = |job: &Edited| {
+            Line::plain(format!("{} {}", text::one_line(&job.id), job.standing.words(true, true)))
+        };
         Ok(Some(Preview {
+            lines: jobs.iter().map(line).collect(),
+            settled: true,
             precondition: json!({ "jobs": records, "patch": wanted, "withdrawal": true }),
             undo: undo(&jobs),
             material: Some(Box::new(Material { jobs, lasting, back: true })),
@@ -324,7 +349,7 @@ async fn looks(client: &Client, jobs: Vec<Edited>) -> Result<Vec<Looked>, StepEr
 async fn looked_at(client: &Client, wanted: &Wanted, earlier: &Earlier) -> Result<Vec<Looked>, StepError> {
     let from = Jobs::Running(client);
     for _ in 0..LOOKS {
-        let looked = if earlier.len() == 0 {
+        let looked = if earlier.is_empty() {
             select(from, &wanted.services, |job| Looked::at(client, job)).await?
         } else {
             let jobs = select(from, &wanted.services, |job| async { Ok(job) }).await?;

@@ -76,7 +76,9 @@ impl Worker<'_> {
 
     async fn failed(self, job: &Edited, registered: &Registered, verdict: Verdict) -> Ended {
         match verdict {
-            Verdict::NeedsPromotion { .. } => return Ended::Promotion(verdict.lines()),
+            Verdict::NeedsPromotion { .. } => {
+                return Ended::Promotion(verdict.lines(), registered.job_modify_index);
+            }
             Verdict::Superseded { by } => return Ended::Overtaken(by),
             _ => {}
         }
@@ -110,18 +112,19 @@ impl Worker<'_> {
         Some("Nomad said that it would go back, and did not".to_owned())
     }
 
-    /// Registers the job exactly as it was, over what we registered and nothing else.
+    /// Registers the job exactly as it was, over what we registered (`index`) and nothing else.
     pub async fn put_back(self, job: &Edited, index: u64) -> Back {
+        let not = |why: String| Back::Not(why, index);
         let now = match self.client.job(&job.id).await {
             Ok(Some(now)) => now,
-            Ok(None) => return Back::Not("the job is gone".to_owned()),
-            Err(error) => return Back::Not(said(&error)),
+            Ok(None) => return not("the job is gone".to_owned()),
+            Err(error) => return not(said(&error)),
         };
         if job_modify_index(&now) != index {
             return match self.client.is_as(&job.prior, &now).await {
                 Ok(true) => Back::Ours,
-                Ok(false) => Back::Not("somebody else changed it meanwhile".to_owned()),
-                Err(error) => Back::Not(said(&error)),
+                Ok(false) => not("somebody else changed it meanwhile".to_owned()),
+                Err(error) => not(said(&error)),
             };
         }
         let source = self.lasting.source_before(&job.id);
@@ -130,7 +133,8 @@ impl Worker<'_> {
                 Some(why) => Back::Unhealthy(why),
                 None => Back::Ours,
             },
-            Err(error) => Back::Not(said(&error)),
+            Err(error @ NomadError::OutcomeUnknown { .. }) => Back::Unknown(said(&error)),
+            Err(error) => not(said(&error)),
         }
     }
 

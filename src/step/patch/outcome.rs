@@ -21,8 +21,8 @@ pub(super) enum Ended {
     Conflict(String),
     /// Somebody else changed it after us.
     Overtaken(String),
-    /// Its canaries are healthy, and wait for a person.
-    Promotion(Vec<String>),
+    /// Its canaries are healthy, and wait for a person; the index of our registration.
+    Promotion(Vec<String>, u64),
     /// What became of it is not known.
     Open(String),
     NotBegun,
@@ -37,8 +37,10 @@ pub(super) enum Back {
     Ours,
     /// It is as it was before, and not healthy: why.
     Unhealthy(String),
-    /// It is as the patch made it: why.
-    Not(String),
+    /// It is as the patch made it, or as somebody else made it since: why, and the index of our registration.
+    Not(String, u64),
+    /// Whether it is as it was before is not known: why.
+    Unknown(String),
 }
 
 impl Back {
@@ -47,7 +49,8 @@ impl Back {
             Self::ByNomad(version) => format!("Nomad rolls back to version {version}"),
             Self::Ours => "it was put back as it was".to_owned(),
             Self::Unhealthy(why) => format!("it was put back as it was, and isn't healthy so either: {why}"),
-            Self::Not(why) => format!("it was NOT put back: {why}"),
+            Self::Not(why, _) => format!("it was NOT put back: {why}"),
+            Self::Unknown(why) => format!("whether it was put back is not known: {why}"),
         }
     }
 
@@ -56,7 +59,8 @@ impl Back {
             Self::ByNomad(_) => "rolled_back",
             Self::Ours => "reverted",
             Self::Unhealthy(_) => "reverted_unhealthy",
-            Self::Not(_) => "left",
+            Self::Not(..) => "left",
+            Self::Unknown(_) => "unknown",
         }
     }
 }
@@ -70,7 +74,7 @@ impl Ended {
             Self::Refused(_) => "refused",
             Self::Conflict(_) => "conflict",
             Self::Overtaken(_) => "overtaken",
-            Self::Promotion(_) => "needs_promotion",
+            Self::Promotion(..) => "needs_promotion",
             Self::Open(_) => "unknown",
             Self::NotBegun => "not_begun",
         }
@@ -87,7 +91,7 @@ impl Ended {
             Self::Refused(why) => format!("not changed: {why}"),
             Self::Conflict(why) => format!("not changed: {why}"),
             Self::Overtaken(why) => format!("somebody else changed it meanwhile: {why}"),
-            Self::Promotion(_) => "its canaries are healthy, and it needs manual promotion".to_owned(),
+            Self::Promotion(..) => "its canaries are healthy, and it needs manual promotion".to_owned(),
             Self::Open(why) => format!("what became of it is not known: {why}"),
             Self::NotBegun => "not begun".to_owned(),
         }
@@ -97,8 +101,24 @@ impl Ended {
     fn details(&self) -> &[String] {
         match self {
             Self::Failed(why, _) => why.get(1..).unwrap_or_default(),
-            Self::Promotion(lines) => lines.get(1..).unwrap_or_default(),
+            Self::Promotion(lines, _) => lines.get(1..).unwrap_or_default(),
             _ => &[],
+        }
+    }
+
+    /// Whether somebody has to look what became of it.
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_) | Self::Failed(_, Back::Unknown(_)) | Self::Taken(Back::Unknown(_)))
+    }
+
+    /// The index of our registration, where that may be what is there.
+    fn registered(&self) -> Option<u64> {
+        match self {
+            Self::Healthy(registered) => Some(registered.job_modify_index),
+            Self::Failed(_, Back::Not(_, index))
+            | Self::Taken(Back::Not(_, index))
+            | Self::Promotion(_, index) => Some(*index),
+            _ => None,
         }
     }
 
@@ -119,7 +139,7 @@ pub(super) fn of_all(jobs: &[Edited], ended: &[Ended]) -> Result<Outcome, StepEr
         let summary = format!("{} changed and healthy", text::count(jobs.len(), "job"));
         return Ok(Outcome { summary, evidence, output: Value::Null });
     }
-    let touched = if ended.iter().any(|ended| matches!(ended, Ended::Open(_))) {
+    let touched = if ended.iter().any(Ended::is_open) {
         Touched::Unknown
     } else if ended.iter().any(Ended::is_change) {
         Touched::Something
@@ -150,9 +170,11 @@ pub(super) fn of_all(jobs: &[Edited], ended: &[Ended]) -> Result<Outcome, StepEr
         ended.iter().all(|ended| matches!(ended, Ended::Healthy(_) | Ended::NotBegun | Ended::Conflict(_)))
             && !interrupted;
     let help = match ended.iter().find(|ended| bad(ended)) {
-        Some(Ended::Promotion(_)) => Some("promote it, or fail the deployment to go back".to_owned()),
-        Some(Ended::Failed(_, Back::Not(_))) => Some("look at it: `nomad job status JOB`".to_owned()),
-        Some(Ended::Open(_)) => Some("look at the job (`nomad job status JOB`), or resume".to_owned()),
+        Some(Ended::Promotion(..)) => Some("promote it, or fail the deployment to go back".to_owned()),
+        Some(Ended::Failed(_, Back::Not(..))) => Some("look at it: `nomad job status JOB`".to_owned()),
+        Some(ended) if ended.is_open() => {
+            Some("look at the job (`nomad job status JOB`), or resume".to_owned())
+        }
         _ => None,
     };
     let error = StepError::new(message.join("\n"), touched);
@@ -166,9 +188,11 @@ fn record(job: &Edited, ended: &Ended) -> Value {
         "changes": job.changes,
         "outcome": ended.name(),
     });
+    if let Some(index) = ended.registered() {
+        record["registered"] = index.into();
+    }
     match ended {
         Ended::Healthy(registered) => {
-            record["registered"] = registered.job_modify_index.into();
             record["evaluation"] = json!(registered.eval_id);
         }
         Ended::NotBegun => {}

@@ -1,19 +1,26 @@
-//! What earlier attempts of this run did: known from the journal (the jobs kept with the last intent as they
+//! What earlier attempts of this run did: known from the journal (the jobs kept with each intent as they
 //! were, and what its outcome says of each) and from what the server has in their place, and from nothing else.
 //!
-//! A job counts as taken only while it is what this patch made of the job that was kept: by its index where
-//! the outcome of the registration is in the journal, by its version and content where a crash left none.
+//! An attempt that ended before it did anything leaves what is known from those before it. A job counts as
+//! taken only while it is what this patch made of the job that was kept: by its index where the outcome of the
+//! registration is in the journal, by its version and content where a crash left none. The very same change by
+//! somebody else, as the next version after the one that was kept, can't be told from ours then, and counts as
+//! ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::edits::Edited;
 use super::select::{Jobs, select};
 use super::wanted::{ServiceChange, Wanted};
-use crate::engine::{Context, StepError, what_changed};
+use crate::engine::{Context, StepError};
+use crate::event::{Line, Mark};
 use crate::journal::Intent;
-use crate::nomad::{Client, Registered, job_id, job_modify_index, job_version, specification};
+use crate::nomad::{
+    Client, DiffLine, NomadError, Registered, Sign, canonical, diff_lines, job_id, job_modify_index,
+    job_version, specification,
+};
 use crate::step::jobs::refused;
 
 /// What is to be done with a job yet.
@@ -43,75 +50,143 @@ impl Standing {
     }
 }
 
-/// The last attempt before this one.
+/// The attempts before this one.
 #[derive(Default)]
 pub(super) struct Earlier {
-    /// The jobs as they were, by id.
-    priors: BTreeMap<String, Value>,
-    /// What the intent says of each job.
-    intended: BTreeMap<String, Value>,
-    /// What the outcome says of each job; none where it was cut off.
-    ended: Option<BTreeMap<String, Value>>,
-    /// It was to put jobs back.
-    withdrawal: bool,
+    known: BTreeMap<String, Known>,
+    /// The jobs of the last one.
+    last: BTreeSet<String>,
+    /// The last one was to put jobs back, and was cut off.
+    withdrawing: bool,
+}
+
+/// What is known of one job.
+struct Known {
+    /// As it was when an attempt last looked at it.
+    prior: Value,
+    /// The fingerprint of the server's diff that was approved.
+    diff: Value,
+    /// The index of our registration, where an outcome tells of one.
+    registered: Option<u64>,
+    /// The last attempt at it was cut off; whether that one was to put it back.
+    cut_off: Option<bool>,
 }
 
 impl Earlier {
-    /// What is known of the last attempt.
     pub fn of(cx: &Context) -> Self {
-        cx.earlier.last().and_then(|intent| Self::from(cx, intent)).unwrap_or_default()
+        let mut all = Self::default();
+        for intent in &cx.earlier {
+            all.add(cx, intent);
+        }
+        all
     }
 
-    /// None where what the jobs were is not kept any more.
-    pub fn from(cx: &Context, intent: &Intent) -> Option<Self> {
-        let kept = cx.undo_of(intent)?;
-        let priors: Vec<Value> = serde_json::from_slice(&kept).ok()?;
-        Some(Self {
-            priors: priors.into_iter().map(|job| (job_id(&job).to_owned(), job)).collect(),
-            intended: by_id(&intent.precondition),
-            ended: intent.evidence.as_ref().map(by_id),
-            withdrawal: intent.precondition["withdrawal"] == true,
-        })
+    /// None where what the jobs of the last attempt were is not kept any more.
+    pub fn kept(cx: &Context) -> Option<Self> {
+        kept(cx, cx.earlier.last()?)?;
+        Some(Self::of(cx))
+    }
+
+    fn add(&mut self, cx: &Context, intent: &Intent) {
+        // Of files alone.
+        if intent.undo.is_none() {
+            return;
+        }
+        let withdrawal = intent.precondition["withdrawal"] == true;
+        self.withdrawing = withdrawal && intent.evidence.is_none();
+        self.last.clear();
+        let intended = by_id(&intent.precondition);
+        for prior in kept(cx, intent).unwrap_or_default() {
+            let id = job_id(&prior).to_owned();
+            let before = self.known.remove(&id);
+            let diff = intended.get(&id).map(|job| job["diff"].clone()).unwrap_or_default();
+            let diff = match &before {
+                Some(before) if diff.is_null() => before.diff.clone(),
+                _ => diff,
+            };
+            let (registered, cut_off) = before.map_or((None, None), |job| (job.registered, job.cut_off));
+            self.last.insert(id.clone());
+            self.known.insert(id, Known { prior, diff, registered, cut_off });
+        }
+        let Some(evidence) = &intent.evidence else {
+            for id in &self.last {
+                if let Some(job) = self.known.get_mut(id) {
+                    job.cut_off = Some(withdrawal);
+                }
+            }
+            return;
+        };
+        // Of jobs that it doesn't name it says nothing: it ended before them.
+        for (id, ended) in by_id(evidence) {
+            if let Some(job) = self.known.get_mut(&id) {
+                (job.registered, job.cut_off) = (ended["registered"].as_u64(), None);
+            }
+        }
+    }
+
+    /// Whether jobs were being put back when the last attempt was cut off.
+    pub fn is_withdrawing(&self) -> bool {
+        self.withdrawing
     }
 
     /// The fingerprint of the server's diff that was approved for a job.
     pub fn diff(&self, id: &str) -> Value {
-        self.intended.get(id).map(|job| job["diff"].clone()).unwrap_or_default()
+        self.known.get(id).map(|job| job.diff.clone()).unwrap_or_default()
     }
 
-    /// What somebody else has changed in a job since the last attempt looked at it.
-    pub fn meanwhile(&self, job: &Edited) -> Vec<String> {
-        match self.priors.get(&job.id) {
-            Some(prior) if job.standing == Standing::Open => {
-                what_changed(&specification(prior), &specification(&job.prior))
-            }
-            _ => Vec::new(),
+    /// What somebody else has changed in a job since an attempt last looked at it, in the words of the server's
+    /// diff.
+    pub async fn meanwhile(&self, client: &Client, job: &Edited) -> Result<Vec<Line>, StepError> {
+        let known = self.known.get(&job.id).filter(|_| job.standing == Standing::Open);
+        let Some(prior) = known.map(|known| &known.prior) else { return Ok(Vec::new()) };
+        if specification(prior) == specification(&job.prior) {
+            return Ok(Vec::new());
         }
+        // The way back is what the server can be asked for.
+        let back = client.plan(prior).await.map_err(refused)?;
+        let mut lines = Vec::new();
+        for line in diff_lines(&back.diff).into_iter().map(DiffLine::reversed) {
+            // What becomes of a group as a whole follows from the rest.
+            if line.field.is_none() && line.sign == Sign::Changed {
+                continue;
+            }
+            let mut texts = line.lines().into_iter();
+            let first = texts.next().unwrap_or_default();
+            let told = format!("somebody else changed it meanwhile: {first}");
+            lines.push(Line::new(Mark::Offending, 1, told));
+            lines.extend(texts.map(|text| Line::new(Mark::Plain, 1, text)));
+        }
+        Ok(lines)
     }
 
-    /// How many jobs it was to change.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// How many jobs the last attempt was to change.
     pub fn len(&self) -> usize {
-        self.priors.len()
+        self.last.len()
     }
 
-    /// Its jobs that are there, with what became of them: as they were, where they stand otherwise.
+    /// The jobs of all attempts that are there, as they were, with what became of them: whatever else somebody
+    /// has made of them, or of other jobs that the patch names.
     pub async fn jobs(&self, client: &Client, wanted: &Wanted) -> Result<Vec<Edited>, StepError> {
-        let mut now = BTreeMap::new();
-        for id in self.priors.keys() {
-            if let Some(job) = client.job(id).await.map_err(refused)? {
-                now.insert(id.clone(), job);
-            }
-        }
-        // What was so already, or is gone, isn't asked about.
+        let priors: BTreeMap<String, Value> =
+            self.known.iter().map(|(id, job)| (id.clone(), job.prior.clone())).collect();
+        // What was so already was never changed, and isn't among them.
         let mut services = Vec::new();
         for service in &wanted.services {
-            if made(&now, std::slice::from_ref(service)).await.is_ok() {
+            if made(&priors, std::slice::from_ref(service)).await.is_ok() {
                 services.push(service.clone());
             }
         }
-        let wanted = Wanted { services, ..wanted.clone() };
-        let jobs = made(&now, &wanted.services).await?;
-        self.recognise(client, &wanted, jobs).await
+        let mut jobs = Vec::new();
+        for made in made(&priors, &services).await? {
+            let Some(now) = client.job(&made.id).await.map_err(refused)? else { continue };
+            let standing = self.standing(client, &made, &now).await?;
+            jobs.push(Edited { standing, ..made });
+        }
+        Ok(jobs)
     }
 
     /// Of the jobs as they are, those that this run has changed before are given as they were, with what
@@ -122,8 +197,8 @@ impl Earlier {
         wanted: &Wanted,
         mut jobs: Vec<Edited>,
     ) -> Result<Vec<Edited>, StepError> {
-        let touched = |job: &Edited| match self.priors.get(&job.id) {
-            Some(prior) => job_modify_index(prior) != job.index,
+        let touched = |job: &Edited| match self.known.get(&job.id) {
+            Some(known) => job_modify_index(&known.prior) != job.index,
             None => false,
         };
         if !jobs.iter().any(touched) {
@@ -131,7 +206,9 @@ impl Earlier {
         }
         let before: BTreeMap<String, Value> = jobs
             .iter()
-            .map(|job| (job.id.clone(), self.priors.get(&job.id).unwrap_or(&job.prior).clone()))
+            .map(|job| {
+                (job.id.clone(), self.known.get(&job.id).map_or(&*job.prior, |known| &known.prior).clone())
+            })
             .collect();
         let made = made(&before, &wanted.services).await?;
         for job in &mut jobs {
@@ -146,27 +223,48 @@ impl Earlier {
         Ok(jobs)
     }
 
-    /// What became of the job that was to be `made`, and is something else than it was `now`.
+    /// What became of the job that was to be `made`, and is `now` so.
     async fn standing(&self, client: &Client, made: &Edited, now: &Value) -> Result<Standing, StepError> {
         let index = job_modify_index(now);
         let registered = || async {
             let found = client.as_registered(&made.id).await.map_err(refused)?;
             Ok::<_, StepError>(found.filter(|found| found.job_modify_index == index))
         };
-        if let Some(ended) = &self.ended {
-            let ours = ended.get(&made.id).is_some_and(|job| job["registered"].as_u64() == Some(index));
-            let registered = if ours { registered().await? } else { None };
-            return Ok(registered.map_or(Standing::Open, Standing::Taken));
+        let Some(known) = self.known.get(&made.id) else { return Ok(Standing::Open) };
+        if known.registered == Some(index) {
+            return Ok(registered().await?.map_or(Standing::Open, Standing::Taken));
         }
+        let Some(withdrawal) = known.cut_off else { return Ok(Standing::Open) };
+        let next = job_version(&made.prior) + 1;
         let since = job_version(now).saturating_sub(job_version(&made.prior));
         if since == 1 && client.is_as(&made.job, now).await.map_err(refused)? {
             return Ok(registered().await?.map_or(Standing::Open, Standing::Taken));
         }
-        if since > 1 && !self.withdrawal && client.is_as(&made.prior, now).await.map_err(refused)? {
+        if since > 1
+            && !withdrawal
+            && client.is_as(&made.prior, now).await.map_err(refused)?
+            && was_at(client, &made.job, next).await.map_err(refused)?
+        {
             return Ok(registered().await?.map_or(Standing::Open, Standing::Back));
         }
         Ok(Standing::Open)
     }
+}
+
+/// Whether an older version of a job was this one: in the server's own words, who fills in what isn't said. A
+/// version that the server has forgotten was not.
+async fn was_at(client: &Client, job: &Value, version: u64) -> Result<bool, NomadError> {
+    let Some(then) = client.job_at(job_id(job), version).await? else { return Ok(false) };
+    if specification(&then) == specification(job) {
+        return Ok(true);
+    }
+    let (then, job) = tokio::try_join!(client.plan(&then), client.plan(job))?;
+    Ok(canonical(&then.diff) == canonical(&job.diff))
+}
+
+/// The jobs of an intent as they were.
+fn kept(cx: &Context, intent: &Intent) -> Option<Vec<Value>> {
+    serde_json::from_slice(&cx.undo_of(intent)?).ok()
 }
 
 /// What a patch makes of jobs.
