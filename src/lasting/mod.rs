@@ -4,6 +4,7 @@
 //! file is replaced whole or not at all, below the project's root only, and only while it still is what
 //! was shown. Does not: read the env files of other environments; follow what `file()` reads.
 
+mod changed;
 mod commit;
 mod drift;
 mod files;
