@@ -1,7 +1,5 @@
 //! What `status` and `runs` say of a run: while another process is at it, and when that is dead.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 mod common;
 
 use common::{Fixture, wait_until};
