@@ -1,8 +1,10 @@
 //! What runs, held against the job files.
 
+use super::downtime::last_stop;
 use super::failure::{Failure, chain};
 use super::open::Opened;
 use crate::lasting::{self, Drift, DriftError};
+use crate::nomad::NomadError;
 
 /// Holds the environment's job files against its Nomad. Changes nothing.
 pub async fn drift(opened: &Opened) -> Result<Drift, Failure> {
@@ -18,6 +20,13 @@ pub async fn drift(opened: &Opened) -> Result<Drift, Failure> {
         DriftError::Files(found) => found.into(),
         DriftError::Nomad(error) => {
             let help = error.help().map(str::to_owned);
+            if let NomadError::Unreachable(cause) = &error
+                && let Some(since) = opened.journal.runs().ok().and_then(|runs| last_stop(&runs))
+            {
+                let (name, since) = (&opened.settings.name, since.strftime("%Y-%m-%d %H:%M UTC"));
+                return Failure::error(format!("'{name}' is stopped since {since}: {cause}"))
+                    .help(format!("bring it up: blackstart start {name}"));
+            }
             Failure { help, ..Failure::error(chain(&error)) }
         }
     })?;

@@ -97,8 +97,11 @@ async fn jobs(environment: &Environment) -> Result<Vec<JobRow>, String> {
             let mut rows = Vec::new();
             for health in jobs {
                 let advice = match health.state {
-                    // Without an answer the reason that the server gave has to do.
-                    JobState::Unplaced => client.advice(&health.id).await.ok().flatten(),
+                    // Without an answer the reason that the server gave has to do. After a failed deployment
+                    // nothing waits for a place any more; that there is none, a plan still says.
+                    JobState::Unplaced | JobState::Starting | JobState::Degraded => {
+                        client.advice(&health.id).await.ok().flatten()
+                    }
                     _ => None,
                 };
                 rows.push(JobRow { health, advice });

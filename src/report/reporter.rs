@@ -106,7 +106,7 @@ impl Reporter {
     /// A line on stdout for people; nothing with `--json`.
     pub fn say(&self, text: &str) {
         let masked = self.0.secrets.mask(text);
-        self.lines(&masked.lines().map(|line| Styled::new(0).plain(line)).collect::<Vec<_>>());
+        self.lines(&masked.lines().map(said).collect::<Vec<_>>());
     }
 
     /// Lines on stdout for people; nothing with `--json`.
@@ -338,4 +338,10 @@ fn escaped(json: &str) -> String {
         }
     }
     out
+}
+
+/// A line; what is indented goes on below its own beginning, and a bit to the right of it.
+fn said(line: &str) -> Styled {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    Styled::new(0).plain(line).hanging(if indent == 0 { 0 } else { indent + 2 })
 }

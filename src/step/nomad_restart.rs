@@ -302,7 +302,8 @@ impl Roll<'_> {
 
     async fn one(&self, rolling: &Rolling, before: &Before) -> Result<(), StepError> {
         let item = text::one_line(&before.name);
-        let tell = |text: &str| self.cx.progress(Some(item.clone()), text, Some((self.done.len(), self.of)));
+        // Without a count: with one, nothing is told until it moves.
+        let tell = |text: &str| self.cx.progress(Some(item.clone()), text, None);
         tell("restarting");
         match self.client.restart_allocation(&before.allocation).await {
             Ok(()) => {}

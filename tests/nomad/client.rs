@@ -229,7 +229,7 @@ async fn nulls_are_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn nonsense_is_called_nonsense() {
-    let fake = Fake::new(|_, _| text(200, "<html>login</html>"));
+    let fake = Fake::new(|_, _| text(200, "{ \"is\": \"no list\" }"));
     let error = fake.client().jobs().await.unwrap_err();
     assert!(matches!(error, NomadError::Malformed { .. }), "{error:?}");
 }

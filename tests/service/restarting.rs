@@ -24,7 +24,11 @@ pub fn each_only_when_the_last_is_healthy(site: &Site) {
     let before = site.wanted("web");
     let out = site.run(&["service", "restart", "web", "--delay", "2s", "--yes"]).code(0);
     out.says("web: restarts 3 allocations, one at a time, 2s apart")
-        .says("3 allocations restarted and healthy");
+        .says("3 allocations restarted and healthy")
+        .says("web.api[0]: restarting")
+        .says("web.api[0]: healthy again")
+        .says("web.api[2]: restarting")
+        .says("web.api[2]: healthy again");
     let after = site.wanted("web");
     assert_eq!(ids(&after), ids(&before), "each in its place");
     assert_eq!(site.job("web")["Version"], 0);

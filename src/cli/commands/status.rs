@@ -85,7 +85,14 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
             "drift      {jobs} {verb} other than the files say: blackstart drift {environment}"
         ));
     }
-    reporter.say(&format!("downtime   {}", status.downtime.shown()));
+    let runs = status.nomad.iter().flatten().flatten().any(|job| job.health.is_healthy());
+    // What a start that failed brought up stays.
+    let however = if runs && status.downtime.seconds().is_some_and(|seconds| seconds > 0.0) {
+        "; some of it runs, but no start has ended well since"
+    } else {
+        ""
+    };
+    reporter.say(&format!("downtime   {}{however}", status.downtime.shown()));
     if let Some(last) = &status.last_run {
         let when = last.started.strftime("%Y-%m-%d %H:%M");
         reporter.say(&format!(

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::app::{self, Code, Failure};
 use crate::base::text;
@@ -33,6 +34,10 @@ pub fn run(args: &Validate, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     ui.reporter.diagnostics(&checked.problems);
     if checked.problems.has_errors() {
         return Ok(Code::Error);
+    }
+    if ui.json {
+        ui.reporter.json(&json!({ "checked": checked.files.len(), "errors": 0 }));
+        return Ok(Code::Done);
     }
     ui.reporter.say(&format!("{} checked, no error.", text::count(checked.files.len(), "file")));
     Ok(Code::Done)

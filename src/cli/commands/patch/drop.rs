@@ -1,4 +1,5 @@
 use clap::Args;
+use serde_json::json;
 
 use super::super::common::open_to_give_up;
 use crate::app::{self, Code, Failure};
@@ -22,6 +23,10 @@ pub struct Drop {
 pub async fn run(args: &Drop, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     let opened = open_to_give_up(&global.options(None, ui)?, "patch drop")?;
     let dropped = app::drop_patches(&opened, &args.services).await?;
+    if ui.json {
+        ui.reporter.json(&json!({ "dropped": dropped }));
+        return Ok(Code::Done);
+    }
     for line in &dropped {
         ui.reporter.say(&format!("given up: {}", text::one_line(line)));
     }
