@@ -4,9 +4,13 @@ use serde_json::{Map, Value as Json};
 
 use super::syntax::Path;
 use super::walk::{Leaf, PathError, Token, Walked, other_list, walk};
+use crate::base::text;
 use crate::hcl::Value;
 use crate::jobspec::scalar;
 use crate::jobspec::schema::{Kind, Struct};
+
+/// As the conversion says it, which never quotes a value.
+const NO_NUMBER: &str = "a number is needed, and this text is not one";
 
 impl Path {
     /// The value there; none where the path leads to nothing. What isn't set may be null.
@@ -36,7 +40,10 @@ impl Path {
     pub fn set(&self, job: &mut Json, value: &Json) -> Result<Json, PathError> {
         let Walked { tokens, path, leaf, value: old } = walk(self, job)?;
         let old = old.cloned().unwrap_or_default();
-        let wrong = |why: String| PathError::Value { path: path.to_string(), why };
+        let wrong = |why: String| {
+            let path = path.to_string();
+            PathError::Value { why: with_text(why, &path, value), path }
+        };
         let new = match leaf {
             // A name is taken out of its map.
             Leaf::Value(_) if value.is_null() && matches!(tokens.last(), Some(Token::Key(_))) => Json::Null,
@@ -55,6 +62,17 @@ impl Path {
         }
         Ok(old)
     }
+}
+
+/// Why a text is no number, with the text, which a person has just given, and the unit that is wanted.
+fn with_text(why: String, path: &str, value: &Json) -> String {
+    let Some(text) = value.as_str().filter(|_| why == NO_NUMBER) else { return why };
+    let unit = match path.rsplit('.').next() {
+        Some("cpu") => " (of MHz, without a unit)",
+        Some("memory" | "memory_max") => " (of MB, without a unit)",
+        _ => "",
+    };
+    format!("a number is needed{unit}, not '{}'", text::one_line(text))
 }
 
 /// A value as a field of this kind holds it.

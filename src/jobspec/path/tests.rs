@@ -230,7 +230,7 @@ fn errors_name_what_is_near() {
             "1",
             "`cup` means nothing in group.api.task.server.resources (did you mean 'cpu'?)",
         ),
-        ("group.api.count", "many", "for `group.api.count`, a number is needed, and this text is not one"),
+        ("group.api.count", "many", "for `group.api.count`, a number is needed, not 'many'"),
         ("group.api.count", "1.5", "for `group.api.count`, a whole number is needed, not 1.5"),
         ("group.api.count.x", "1", "nothing stands below `group.api.count`, which holds one value"),
         (
