@@ -8,6 +8,7 @@ use crate::base::{Diagnostic, text};
 use crate::db::{Database, DbError};
 use crate::engine::Facts;
 use crate::hcl::Expr;
+use crate::http::{Tls, TlsError, Transport};
 use crate::nomad::{Access, Client};
 use crate::settings::TokenSource;
 use crate::terraform::TerraformError;
@@ -27,6 +28,8 @@ pub enum ReachError {
     Terraform(#[from] TerraformError),
     #[error(transparent)]
     Database(#[from] DbError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the token file {path}: {reason}")]
     TokenFile { path: String, reason: String },
 }
@@ -115,12 +118,37 @@ impl Environment {
         if let Some(token) = &token {
             self.secrets().add(token);
         }
+        let variable = |name: &str| self.parts.variables.get(name).filter(|value| !value.is_empty()).cloned();
+        let namespace = settings.and_then(|nomad| nomad.namespace.clone());
+        let region = settings.and_then(|nomad| nomad.region.clone());
         let access = Access {
             token,
-            namespace: settings.and_then(|nomad| nomad.namespace.clone()),
-            region: settings.and_then(|nomad| nomad.region.clone()),
+            namespace: namespace.or_else(|| variable("NOMAD_NAMESPACE")),
+            region: region.or_else(|| variable("NOMAD_REGION")),
         };
-        Ok(Client::new(Arc::clone(self.transport()), &address, access, self.clock().clone()))
+        let transport = self.transport_to(&address)?;
+        Ok(Client::new(transport, &address, access, self.clock().clone()))
+    }
+
+    /// The environment's own transport, or one with its certificates: the same for all clients of an address,
+    /// so that they share connections.
+    fn transport_to(&self, address: &str) -> Result<Arc<dyn Transport>, ReachError> {
+        let named = self.settings().nomad.as_ref().map_or_else(Tls::default, |nomad| Tls {
+            ca_cert: nomad.ca_cert.clone(),
+            client_cert: nomad.client_cert.clone(),
+            client_key: nomad.client_key.clone(),
+            server_name: nomad.tls_server_name.clone(),
+        });
+        let tls = named.or(Tls::of_variables(|name| self.parts.variables.get(name).cloned()));
+        if self.is_rehearsal() || !tls.wants_own(address) {
+            return Ok(Arc::clone(self.transport()));
+        }
+        if let Some((_, known)) = self.read().nomad.as_ref().filter(|(at, _)| at == address) {
+            return Ok(Arc::clone(known));
+        }
+        let made: Arc<dyn Transport> = Arc::new(tls.below(self.root()).sockets(address)?);
+        self.write().nomad = Some((address.to_owned(), Arc::clone(&made)));
+        Ok(made)
     }
 
     fn token_file(&self, path: &std::path::Path) -> Result<String, ReachError> {
