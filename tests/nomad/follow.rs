@@ -306,9 +306,12 @@ async fn a_batch_job_must_run_for_a_while() {
     let fails = json!([allocation("a1", json!({ "ClientStatus": "failed" }))]);
     let (first, then) = (without_deployment("batch", runs), without_deployment("batch", fails));
     let begun = tokio::time::Instant::now();
-    let fake = Fake::new(move |request, _| {
-        if begun.elapsed().as_secs() < 5 { first.answer(request) } else { then.answer(request) }
-    });
+    let fake =
+        Fake::new(
+            move |request, _| {
+                if begun.elapsed().as_secs() < 5 { first.answer(request) } else { then.answer(request) }
+            },
+        );
     let client = fake.client();
     let options = FollowOptions::default();
     let verdict = follow(&client, client.clock(), &registered(), &options, &|_| ()).await.unwrap();
