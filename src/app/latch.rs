@@ -16,13 +16,16 @@ use crate::engine::{Blobs, Breach, Facts, Latch, Run};
 use crate::environment::{Environment, ReachError};
 use crate::event::Teller;
 use crate::journal::{Body, Journal};
-use crate::lasting::{self, Change, Drift, DriftError, Unsaved, ledger};
+use crate::lasting::{self, Change, Drift, DriftError, Unsaved, given_up, ledger};
 use crate::nomad::{Client, NomadError, job_id, job_modify_index};
 use crate::plan::{Operation, Plan, StepKind};
 use crate::sim;
 
 /// How a person says that what isn't saved may be lost.
 const DISCARD: &str = "--discard-patches";
+
+/// Why a change that nobody would lose by a stop isn't asked about any more.
+const PAST: &str = "nothing to lose at the stop";
 
 /// How many unsaved patches the end of a run names.
 const SHOWN: usize = 3;
@@ -164,8 +167,13 @@ impl Latch for Loss {
                 Err(error) => return Err(error),
             }
         }
-        for Unsaved { change: Change { job, path, .. }, .. } in seen.patches {
-            records.push(Body::PatchDropped { job, path, who: self.who.clone(), how: DISCARD.into() });
+        // What is saved by now, or runs no more, must not count again once nothing runs that tells so.
+        let known = if self.takes_down() && seen.unseen.is_none() { self.undone() } else { Vec::new() };
+        let lost = |change: &Change| seen.patches.iter().any(|patch| patch.change == *change);
+        let past = known.into_iter().filter(|change| !lost(change)).map(|change| (change, PAST));
+        let given_up = seen.patches.iter().map(|patch| (patch.change.clone(), DISCARD));
+        for (Change { job, path, .. }, how) in given_up.chain(past) {
+            records.push(Body::PatchDropped { job, path, who: self.who.clone(), how: how.into() });
         }
         let mut lost = Vec::new();
         if !seen.drift.is_empty() {
@@ -215,7 +223,7 @@ impl Loss {
         seen.patches =
             lasting::unsaved(&self.environment, changes, client.as_ref(), sim::canonical_job, None).await;
         if let (true, Some(client)) = (self.takes_down(), &client) {
-            match lasting::drift(&self.environment, client).await {
+            match self.drift(client).await {
                 Ok(found) => {
                     seen.drift = lost(&found);
                     seen.savable = found.unsaved().any(|job| job.file.is_some());
@@ -227,6 +235,12 @@ impl Loss {
             }
         }
         Ok(seen)
+    }
+
+    /// What runs other than its file says, but for what was given up.
+    async fn drift(&self, client: &Client) -> Result<Drift, DriftError> {
+        let found = lasting::drift(&self.environment, client).await?;
+        found.without(&given_up(&self.journal.all()), client).await.map_err(DriftError::Nomad)
     }
 
     /// Where the jobs run; none where the environment knows no Nomad, or has none up.
