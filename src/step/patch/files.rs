@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::edits::Edited;
 use super::lasting::Lasting;
 use super::look::Material;
+use super::order::After;
 use super::select::{Jobs, select};
 use super::wanted::Wanted;
 use crate::base::{Diagnostics, text};
@@ -58,7 +59,12 @@ pub(super) async fn preview(
         precondition: json!({ "patch": wanted, "commit": lasting.meant() }),
         settled: true,
         protects: lasting.protects(),
-        material: Some(Box::new(Material { jobs: Vec::new(), lasting, back: false })),
+        material: Some(Box::new(Material {
+            jobs: Vec::new(),
+            after: After::default(),
+            lasting,
+            back: false,
+        })),
         ..Preview::new(summary, decision)
     })
 }
