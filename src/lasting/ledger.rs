@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::base::RunId;
-use crate::journal::{Body, Record};
+use crate::journal::{Body, Found, Record};
 
 /// One value that was changed in a running job.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +91,15 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                 }
                 committed(&mut book, evidence);
                 from_files(&mut book, evidence);
+            }
+            // A look after a crash found that all of it had happened.
+            Body::StepReconciled { step, found: Found::Done, .. } => {
+                let before = open.remove(&(record.run.clone(), step.clone()));
+                for Before { key, .. } in before.into_iter().flatten() {
+                    if let Some(change) = book.get_mut(&key).filter(|change| change.run == record.run) {
+                        change.certain = true;
+                    }
+                }
             }
             Body::PatchDropped { job, path, .. } => {
                 book.remove(&(job.clone(), path.clone()));
@@ -299,6 +308,17 @@ mod tests {
             book.intends("r2", &[("a", "2")]);
             book.failed("r2", true, outcome("reverted"));
             assert_eq!(book.says(), left);
+        }
+    }
+
+    #[test]
+    fn what_a_look_found_done_is_certain() {
+        for (found, certain) in [(Found::NotDone, false), (Found::Done, true)] {
+            let mut book = Book::default();
+            book.intends("r1", &[("a", "1")]);
+            let (step, detail) = ("s".into(), String::new());
+            book.add("r1", Body::StepReconciled { step, attempt: 1, found, detail });
+            assert_eq!(book.says(), [row("a", "1", certain)]);
         }
     }
 

@@ -1,5 +1,6 @@
 //! A small project in a work tree, and the sandbox's Nomad with its jobs.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -227,6 +228,27 @@ impl Site {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "-m", "Everything"]);
         true
+    }
+
+    /// An empty remote `origin`: its folder.
+    pub fn with_remote(&self) -> PathBuf {
+        let bare = self.fixture.path("bare.git");
+        let text = bare.display().to_string();
+        assert!(Command::new("git").args(["init", "-q", "--bare", &text]).status().unwrap().success());
+        self.git(&["remote", "add", "origin", &text]);
+        bare
+    }
+
+    /// Has the environment be deployed from the branch `deploy`, and commits that.
+    pub fn names_its_branch(&self) {
+        let branch = "  simulated = true\n\n  git {\n    branch = \"deploy\"\n  }\n";
+        self.fixture.replace("blackstart.hcl", "  simulated = true\n", branch);
+        self.git(&["commit", "-q", "-a", "-m", "Name the branch"]);
+    }
+
+    /// What is committed is there, too.
+    pub fn pushes(&self) {
+        self.git(&["push", "-q", "origin", "HEAD:deploy"]);
     }
 
     /// Commits everything, some time after all that was done so far.

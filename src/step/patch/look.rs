@@ -85,7 +85,7 @@ impl Step for Patch {
         let (checked, looked) = tokio::join!(check_version(&client), looked_at(&client, &wanted, &earlier));
         checked?;
         let looked = looked?;
-        let mut lines = Vec::new();
+        let mut lines = described(&wanted);
         let mut decisions = Map::new();
         let mut unplaced = Vec::new();
         let mut changed: Vec<Edited> = Vec::new();
@@ -139,6 +139,9 @@ impl Step for Patch {
             let levels: Vec<String> = order.iter().map(|level| level.join(", ")).collect();
             lines.push(Line::plain(text::one_line(&format!("in this order: {}", levels.join(", then ")))));
         }
+        if !changed.is_empty() {
+            lines.push(Line::plain(patience(&wanted, changed.len())));
+        }
         lines.extend(lasting.closing());
         let summary = match changed.len() {
             0 if lasting.changes() => "the jobs are so already; their files are to change".to_owned(),
@@ -169,7 +172,7 @@ impl Step for Patch {
         let Material { jobs, after, lasting, back } = *material;
         lasting.still().await?;
         if wanted.only == Some(Only::File) {
-            return files::execute(cx, &lasting).await;
+            return files::execute(cx, &lasting, &preview.precondition).await;
         }
         // Its version was asked for when the jobs were looked at.
         let client = self.inputs.environment.nomad().await.map_err(unreachable)?;
@@ -295,6 +298,26 @@ impl Step for Patch {
             ..Preview::new(summary, json!({ "withdrawal": records }))
         }))
     }
+}
+
+/// How long what changes may take, and what becomes of it otherwise.
+fn patience(wanted: &Wanted, jobs: usize) -> String {
+    let time = text::duration(wanted.timeout.unwrap_or(PATIENCE));
+    match (jobs, wanted.on_failure) {
+        (1, _) => format!("it has {time} to become healthy, or is put back as it was"),
+        (_, OnFailure::Stop) => format!(
+            "each has {time} to become healthy, or is put back as it was; those before it stay changed"
+        ),
+        (_, OnFailure::RevertAll) => {
+            format!("each has {time} to become healthy, or all are put back as they were")
+        }
+    }
+}
+
+/// What a patch is for, as it was written.
+pub(super) fn described(wanted: &Wanted) -> Vec<Line> {
+    let line = |text: &String| Line::plain(format!("description: {}", text::one_line(text.trim())));
+    wanted.description.iter().map(line).collect()
 }
 
 /// What an intent says of jobs.
