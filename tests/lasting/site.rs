@@ -134,6 +134,11 @@ impl Site {
 
     /// The same on a terminal.
     pub fn terminal(&self, arguments: &[&str]) -> Terminal {
+        self.terminal_of(300, arguments)
+    }
+
+    /// The same on one of so many columns.
+    pub fn terminal_of(&self, width: u16, arguments: &[&str]) -> Terminal {
         let all: Vec<&str> = arguments.iter().copied().chain(["-e", "sandbox"]).collect();
         let command = self.fixture.command(&all);
         // Its standard streams are the terminal's.
@@ -141,7 +146,7 @@ impl Site {
         session.args(command.get_args()).current_dir(self.fixture.project()).env_clear();
         session.envs(self.fixture.variables()).env("TERM", "xterm").env("NO_COLOR", "1");
         let mut session = Session::spawn(session).unwrap();
-        session.get_process_mut().set_window_size(300, 50).unwrap();
+        session.get_process_mut().set_window_size(width, 50).unwrap();
         session.set_expect_timeout(Some(PATIENCE));
         Terminal(session)
     }

@@ -293,10 +293,8 @@ fn drift_that_is_taken_is_saved_once_it_is_committed() {
     let rows: Vec<(&str, bool, &str)> = unsaved.iter().map(|p| (p.0.as_str(), p.2, p.3.as_str())).collect();
     assert_eq!(rows[0], ("api", true, "in jobs/api.nomad.hcl, not committed"));
     assert!(rows.len() == 2 && rows[1].0 == "worker", "{rows:?}");
-    for verb in ["start", "stop"] {
-        let out = site.run(&[verb, "--downtime", "1h", "--yes"]).code(3);
-        out.says("2 unsaved patches are not committed yet").says("blackstart patch save --commit -e sandbox");
-    }
+    let out = site.stop().code(3).says("2 unsaved patches are not committed yet");
+    out.says("blackstart patch save --commit -e sandbox");
     site.patch(&["drop", "worker"]).code(0);
     site.patch(&["save", "--commit"]).code(0);
     assert_eq!(site.unsaved(), []);
@@ -311,15 +309,23 @@ fn drift_that_is_taken_is_saved_once_it_is_committed() {
 #[test]
 fn what_a_resume_found_done_is_certain() {
     let site = Site::started();
-    let arguments = ["patch", "image", "api=hot", "--live-only", "--yes", "-e", "sandbox"];
-    let running = site.fixture.spawn("live", site.fixture.command(&arguments));
-    wait_until("the registration", || site.image("api") == "registry.example.com/api:hot");
+    let image = "registry.example.com/api:hot";
+    let values = ["update.min_healthy_time=50s".to_owned(), format!("config.image={image}")];
+    let all = ["patch", "set", "api", "--live-only", "--yes", "-e", "sandbox"].map(str::to_owned);
+    let all: Vec<String> = all.into_iter().chain(values).collect();
+    let running = site.fixture.spawn("live", site.fixture.command(&all));
+    wait_until("the registration", || site.image("api") == image);
     running.signal("KILL");
     assert_eq!(running.wait().signal, Some(9));
-    assert!(!site.unsaved()[0].2, "nobody knows that it went well");
+    let certain = || site.unsaved().iter().map(|patch| patch.2).collect::<Vec<_>>();
+    assert_eq!(certain(), [false, false], "nobody knows that it went well");
+    wait_until("the rollout", || {
+        let deployment = site.ask(reqwest::Method::GET, "/v1/job/api/deployment", None);
+        deployment["JobVersion"] == 1 && deployment["Status"] == "successful"
+    });
     site.run(&["resume", "--yes"]).code(0);
-    let unsaved = site.unsaved();
-    assert!(unsaved.len() == 1 && unsaved[0].2, "{unsaved:?}");
+    assert!(site.fixture.journal_types("sandbox").contains(&"step_reconciled".to_owned()));
+    assert_eq!(certain(), [true, true]);
     site.run(&["status"]).code(0).says("unsaved patch: api").never_says("may be live");
     site.patch(&["save"]).code(0);
     assert_eq!(site.unsaved(), []);

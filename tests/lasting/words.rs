@@ -231,7 +231,7 @@ fn what_was_put_back_is_named_at_the_end() {
     let site = Site::started();
     let all = ["image", "api=hot", "worker=bad", "web=bad", "--parallel", "1", "--timeout", "90s"];
     let all = [&all[..], &["--on-failure", "revert-all", "--live-only"]].concat();
-    let out = site.patch(&all).code(1).says("each has 1m 30s to become healthy, or all are put back");
+    let out = site.patch(&all).code(1).says("each has 1m 30s to become healthy, else all go back");
     let out = out.never_says("not healthy: not healthy");
     let last = &out.stdout[out.place("Failed: ")..];
     assert!(last.lines().next().unwrap().ends_with("; put back too: api"), "{out}");
@@ -245,5 +245,29 @@ fn what_was_put_back_is_named_at_the_end() {
         "{shown}"
     );
     let out = site.patch(&["image", "api=hot", "--dry-run"]).code(0);
-    out.says("it has 15m to become healthy, or is put back as it was");
+    out.says("it has 15m to become healthy, else it goes back to what it was");
+}
+
+/// On a terminal of 80 columns nothing is wider, and what is broken is broken between words.
+#[test]
+fn on_eighty_columns_lines_are_wrapped_between_words() {
+    let site = Site::started();
+    let image = "registry.example.com/a-very-long-team-name/another-long-name/and-one-more-part/api:hot";
+    let why = "The registry that the old image comes from is switched off at the end of the week, says ops";
+    let text = format!("description = \"{why}\"\nservice \"api\" {{\n  image = \"{image}\"\n}}\n");
+    site.fixture.write("patches/long.hcl", &text);
+    let mut terminal = site.terminal_of(80, &["patch", "apply", "patches/long.hcl", "--live-only"]);
+    let shown = terminal.until("Approve?");
+    terminal.answers("y");
+    assert_eq!(terminal.end().1, 0);
+    let lines: Vec<&str> = shown.lines().filter(|line| !line.contains('\u{1b}')).collect();
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{shown}");
+    let asked: Vec<&str> =
+        lines.iter().skip_while(|line| !line.starts_with("run patch (")).copied().collect();
+    assert!(asked.len() > 1 && asked.join(" ").replace("   ", " ").contains(why), "{asked:?}");
+    assert!(lines.iter().any(|line| line.ends_with("/another-long-name/")), "{shown}");
+    // A table's images are whole.
+    let mut terminal = site.terminal_of(60, &["status"]);
+    let shown = terminal.until("last run");
+    assert!(shown.contains("api:hot") && !shown.contains('…'), "{shown}");
 }

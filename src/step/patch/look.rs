@@ -304,12 +304,12 @@ impl Step for Patch {
 fn patience(wanted: &Wanted, jobs: usize) -> String {
     let time = text::duration(wanted.timeout.unwrap_or(PATIENCE));
     match (jobs, wanted.on_failure) {
-        (1, _) => format!("it has {time} to become healthy, or is put back as it was"),
+        (1, _) => format!("it has {time} to become healthy, else it goes back to what it was"),
         (_, OnFailure::Stop) => format!(
-            "each has {time} to become healthy, or is put back as it was; those before it stay changed"
+            "each has {time} to become healthy, else it goes back to what it was; those done before it stay"
         ),
         (_, OnFailure::RevertAll) => {
-            format!("each has {time} to become healthy, or all are put back as they were")
+            format!("each has {time} to become healthy, else all go back to what they were")
         }
     }
 }

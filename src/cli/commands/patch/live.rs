@@ -80,7 +80,7 @@ struct Resources {
 /// A PATH has the names of job files, a block's label or name after its kind: count, env.LOG,
 /// meta.owner, update.max_parallel, task.server.kill_timeout, service.web.port. Names with dots
 /// stand in brackets and quotes. It begins at what SERVICE names; in a job with one group or task it
-/// finds them.
+/// finds them, and a block deeper in it where only one can be meant: check.interval.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  blackstart patch set web count=3 -e test\n  blackstart patch set web/api/server env.LOG=debug kill_timeout=30s -e test\n  blackstart patch set web 'group.api.task.server.config.args=[\"-v\"]' -e test"
