@@ -444,7 +444,7 @@ fn a_stopped_job_stays_stopped(site: &Site) {
     common::wait_until("the stop", || site.job(JOB)["Status"] == "dead");
     let before = site.job(JOB);
     let out = site.patch(&[&format!("{JOB}=git-new"), "--yes"]).code(1);
-    out.says("the job 'job_creation' is stopped").says("start it from its file");
+    out.says("the job 'job_creation' is stopped").says("blackstart service start job_creation");
     assert_eq!(site.job(JOB), before);
     assert_eq!(site.running(JOB), [] as [Value; 0]);
 }
