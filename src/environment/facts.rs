@@ -71,6 +71,8 @@ pub(super) struct Live {
     pub outputs: Outputs,
     steps: BTreeMap<String, Value>,
     recorded: BTreeMap<String, Value>,
+    /// What reaches Nomad where the environment's transport doesn't, and at which address.
+    pub nomad: Option<(String, Arc<dyn Transport>)>,
 }
 
 /// An environment that can be reached.
@@ -82,7 +84,7 @@ pub struct Environment {
 impl Environment {
     pub fn new(parts: Parts) -> Self {
         let recorded = parts.recorded.iter().map(|(k, v)| (k.clone(), Value::from_json(v))).collect();
-        let live = Live { outputs: Outputs::NotRead, steps: BTreeMap::new(), recorded };
+        let live = Live { outputs: Outputs::NotRead, steps: BTreeMap::new(), recorded, nomad: None };
         Self { parts, live: RwLock::new(live) }
     }
 
@@ -151,7 +153,7 @@ impl Environment {
         self.live.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Live> {
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Live> {
         self.live.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 

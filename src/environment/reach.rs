@@ -8,6 +8,7 @@ use crate::base::{Diagnostic, text};
 use crate::db::{Database, DbError};
 use crate::engine::Facts;
 use crate::hcl::Expr;
+use crate::http::{Tls, TlsError, Transport};
 use crate::nomad::{Access, Client};
 use crate::settings::TokenSource;
 use crate::terraform::TerraformError;
@@ -27,6 +28,8 @@ pub enum ReachError {
     Terraform(#[from] TerraformError),
     #[error(transparent)]
     Database(#[from] DbError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the token file {path}: {reason}")]
     TokenFile { path: String, reason: String },
 }
@@ -93,8 +96,8 @@ impl Environment {
         if let Some(expr) = settings.and_then(|nomad| nomad.address.as_ref()) {
             return self.late_string(expr, "Nomad's address").await;
         }
-        if let Some(address) = self.parts.variables.get("NOMAD_ADDR") {
-            return Ok(address.clone());
+        if let Some(address) = self.variable("NOMAD_ADDR") {
+            return Ok(address);
         }
         Err(ReachError::NotConfigured {
             environment: self.name().to_owned(),
@@ -110,17 +113,55 @@ impl Environment {
         let token = match settings.and_then(|nomad| nomad.token.as_ref()) {
             Some(TokenSource::Value(expr)) => Some(self.late_string(expr, "Nomad's token").await?),
             Some(TokenSource::File(path, _)) => Some(self.token_file(path)?),
-            None => self.parts.variables.get("NOMAD_TOKEN").cloned(),
+            None => self.variable("NOMAD_TOKEN"),
         };
         if let Some(token) = &token {
             self.secrets().add(token);
         }
+        let region = settings.and_then(|nomad| nomad.region.clone());
         let access = Access {
             token,
-            namespace: settings.and_then(|nomad| nomad.namespace.clone()),
-            region: settings.and_then(|nomad| nomad.region.clone()),
+            namespace: self.namespace_given(),
+            region: region.or_else(|| self.variable("NOMAD_REGION")),
         };
-        Ok(Client::new(Arc::clone(self.transport()), &address, access, self.clock().clone()))
+        let transport = self.transport_to(&address)?;
+        Ok(Client::new(transport, &address, access, self.clock().clone()))
+    }
+
+    /// The namespace that this environment works in.
+    pub fn nomad_namespace(&self) -> String {
+        self.namespace_given().unwrap_or_else(|| "default".to_owned())
+    }
+
+    fn namespace_given(&self) -> Option<String> {
+        let own = self.settings().nomad.as_ref().and_then(|nomad| nomad.namespace.clone());
+        own.or_else(|| self.variable("NOMAD_NAMESPACE"))
+    }
+
+    /// What a variable of the stock client says; an empty one says nothing.
+    fn variable(&self, name: &str) -> Option<String> {
+        self.parts.variables.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// The environment's own transport, or one with its certificates: the same for all clients of an address,
+    /// so that they share connections.
+    fn transport_to(&self, address: &str) -> Result<Arc<dyn Transport>, ReachError> {
+        let named = self.settings().nomad.as_ref().map_or_else(Tls::default, |nomad| Tls {
+            ca_cert: nomad.ca_cert.clone(),
+            client_cert: nomad.client_cert.clone(),
+            client_key: nomad.client_key.clone(),
+            server_name: nomad.tls_server_name.clone(),
+        });
+        let tls = named.or(Tls::of_variables(|name| self.variable(name)));
+        if self.is_rehearsal() || !tls.wants_own(address) {
+            return Ok(Arc::clone(self.transport()));
+        }
+        if let Some((_, known)) = self.read().nomad.as_ref().filter(|(at, _)| at == address) {
+            return Ok(Arc::clone(known));
+        }
+        let made: Arc<dyn Transport> = Arc::new(tls.below(self.root()).sockets(address)?);
+        self.write().nomad = Some((address.to_owned(), Arc::clone(&made)));
+        Ok(made)
     }
 
     fn token_file(&self, path: &std::path::Path) -> Result<String, ReachError> {

@@ -3,7 +3,9 @@
 mod memory;
 mod request;
 mod socket;
+mod tls;
 
 pub use memory::Memory;
-pub use request::{HttpError, Request, Response, Transport};
+pub use request::{Distrust, HttpError, Request, Response, Transport};
 pub use socket::Sockets;
+pub use tls::{Tls, TlsError};

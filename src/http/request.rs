@@ -58,14 +58,31 @@ pub enum HttpError {
     BadUrl(String),
     #[error("the answer of {0} is larger than {LARGEST_ANSWER} bytes")]
     TooLarge(String),
+    #[error("no connection to {url} can be made: {reason}")]
+    NotConnected { url: String, reason: String },
+    #[error("no connection to {url} can be trusted: {reason}")]
+    Tls { url: String, reason: String, why: Distrust },
     #[error("the connection to {url} failed: {reason}")]
     Broken { url: String, reason: String },
+}
+
+/// What stands between us and a server over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distrust {
+    /// We don't trust the server's certificate.
+    Theirs,
+    /// The server's certificate is for another name.
+    AnotherName,
+    /// The server wants a certificate of ours, or another one.
+    Ours,
+    /// The server doesn't speak TLS.
+    NoTls,
 }
 
 impl HttpError {
     /// Whether the request cannot have reached the server.
     pub fn never_sent(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::BadUrl(_))
+        matches!(self, Self::Refused(_) | Self::BadUrl(_) | Self::NotConnected { .. } | Self::Tls { .. })
     }
 }
 

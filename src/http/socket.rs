@@ -1,27 +1,67 @@
 //! The transport over real sockets.
 
+use std::error::Error;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
+use rustls::AlertDescription;
 
-use super::request::{HttpError, LARGEST_ANSWER, Request, Response, Transport, origin};
+use super::request::{Distrust, HttpError, LARGEST_ANSWER, Request, Response, Transport, origin};
 
 /// HTTP and HTTPS over sockets, with connections kept open between requests.
 #[derive(Clone, Debug)]
-pub struct Sockets(reqwest::Client);
+pub struct Sockets {
+    client: reqwest::Client,
+    way: Way,
+}
+
+/// How the servers of requests are met.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Way {
+    /// As the request's URL says.
+    #[default]
+    Plain,
+    /// Under this name, which stands in the server's certificate, wherever the server is.
+    Named(String),
+    /// Over this socket in the file system, whatever the URL's host.
+    Path(PathBuf),
+}
 
 impl Sockets {
-    /// Proxies of the process environment are not used: what a runbook speaks to lies inside.
+    /// To whatever server a request names, trusting the authorities that everybody trusts.
     pub fn new() -> Self {
-        let client = reqwest::Client::builder()
+        let client = Self::builder().build().unwrap_or_default();
+        Self { client, way: Way::Plain }
+    }
+
+    /// Proxies of the process environment are not used: what a runbook speaks to lies inside.
+    pub(super) fn builder() -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("blackstart/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .unwrap_or_default();
-        Self(client)
+    }
+
+    pub(super) fn built(builder: reqwest::ClientBuilder, way: Way) -> Result<Self, reqwest::Error> {
+        Ok(Self { client: builder.build()?, way })
+    }
+
+    /// Where a request goes, and what that is called.
+    fn to(&self, url: &str) -> Result<(reqwest::Url, String), HttpError> {
+        let at = match &self.way {
+            Way::Plain | Way::Named(_) => origin(url),
+            Way::Path(path) => format!("unix://{}", path.display()),
+        };
+        let Ok(mut url) = reqwest::Url::parse(url) else { return Err(HttpError::BadUrl(at)) };
+        if let Way::Named(name) = &self.way
+            && url.set_host(Some(name)).is_err()
+        {
+            return Err(HttpError::BadUrl(at));
+        }
+        Ok((url, at))
     }
 }
 
@@ -34,12 +74,12 @@ impl Default for Sockets {
 #[async_trait]
 impl Transport for Sockets {
     async fn send(&self, request: Request) -> Result<Response, HttpError> {
-        let at = origin(&request.url);
+        let (url, at) = self.to(&request.url)?;
         let after = request.timeout;
         let failed = |error: reqwest::Error| failure(&error, &at, after);
         let mut answer = self
-            .0
-            .request(request.method, &request.url)
+            .client
+            .request(request.method, url)
             .headers(request.headers)
             .body(request.body)
             .timeout(request.timeout)
@@ -64,18 +104,61 @@ fn failure(error: &reqwest::Error, at: &str, after: Duration) -> HttpError {
     if error.is_timeout() && !error.is_connect() {
         return HttpError::TimedOut { url: at.to_owned(), after };
     }
-    // The innermost cause says what happened; the outer ones repeat the URL.
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
+    let reason = innermost(error);
+    if let Some(why) = distrust(error) {
+        return HttpError::Tls { url: at.to_owned(), reason, why };
     }
     if error.is_connect() {
-        let refused = cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused);
-        if refused {
+        let refused = |cause: &(dyn Error + 'static)| {
+            let error = cause.downcast_ref::<std::io::Error>();
+            error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+        };
+        if causes(error).any(refused) {
             return HttpError::Refused(at.to_owned());
         }
+        return HttpError::NotConnected { url: at.to_owned(), reason };
     }
-    HttpError::Broken { url: at.to_owned(), reason: cause.to_string() }
+    HttpError::Broken { url: at.to_owned(), reason }
+}
+
+/// Why no TLS connection comes about between us and a server, where that is so: then it has read nothing.
+fn distrust(error: &reqwest::Error) -> Option<Distrust> {
+    Some(match causes(error).find_map(tls)? {
+        rustls::Error::InvalidCertificate(
+            rustls::CertificateError::NotValidForName
+            | rustls::CertificateError::NotValidForNameContext { .. },
+        ) => Distrust::AnotherName,
+        rustls::Error::InvalidCertificate(_) => Distrust::Theirs,
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied,
+        ) => Distrust::Ours,
+        // What is no TLS at all.
+        rustls::Error::InvalidMessage(_) => Distrust::NoTls,
+        _ => return None,
+    })
+}
+
+/// The error of TLS that another one is made of: those of input and output hide it from their causes.
+fn tls<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    match cause.downcast_ref::<std::io::Error>() {
+        Some(error) => tls(error.get_ref()?),
+        None => cause.downcast_ref(),
+    }
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |cause| (*cause).source())
+}
+
+/// The innermost cause says what happened; the outer ones repeat the URL.
+pub(super) fn innermost(error: &reqwest::Error) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -48,6 +48,8 @@ impl fmt::Debug for Access {
 pub struct Client {
     transport: Arc<dyn Transport>,
     address: Arc<str>,
+    /// What URLs begin with.
+    base: Arc<str>,
     access: Arc<Access>,
     clock: Clock,
 }
@@ -103,10 +105,14 @@ impl<'a> Call<'a> {
 }
 
 impl Client {
-    /// A client of the agent at `address` (`http://host:port`).
+    /// A client of the agent at `address` (`http://host:port`, or `unix://path` over a transport that goes
+    /// there).
     pub fn new(transport: Arc<dyn Transport>, address: &str, access: Access, clock: Clock) -> Self {
-        let address = address.trim().trim_end_matches('/').into();
-        Self { transport, address, access: Arc::new(access), clock }
+        let address: Arc<str> = address.trim().trim_end_matches('/').into();
+        // The host says nothing there.
+        let base =
+            if address.starts_with("unix://") { "http://localhost".into() } else { Arc::clone(&address) };
+        Self { transport, address, base, access: Arc::new(access), clock }
     }
 
     /// The address it speaks to, as given.
@@ -181,7 +187,7 @@ impl Client {
     }
 
     fn request(&self, call: &Call<'_>) -> Result<Request, NomadError> {
-        let mut url = format!("{}{}", self.address, call.path);
+        let mut url = format!("{}{}", self.base, call.path);
         let access = [("namespace", &self.access.namespace), ("region", &self.access.region)];
         let own = call.query.iter().map(|(key, value)| (*key, value.as_str()));
         let fixed = access

@@ -1,7 +1,7 @@
 //! What can go wrong between us and a Nomad server.
 
 use crate::base::text;
-use crate::http::HttpError;
+use crate::http::{Distrust, HttpError};
 
 /// Why a request had no usable answer. Texts of servers are cut and made harmless to terminals
 /// before they get in here.
@@ -44,7 +44,9 @@ impl NomadError {
     /// Whether the same request may well succeed in a moment: the cluster is unwell, not the request.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable(cause) => !matches!(cause, HttpError::BadUrl(_) | HttpError::TooLarge(_)),
+            Self::Unreachable(cause) => {
+                !matches!(cause, HttpError::BadUrl(_) | HttpError::TooLarge(_) | HttpError::Tls { .. })
+            }
             Self::Busy { .. } | Self::CutShort { .. } => true,
             // Nomad says nearly everything with a plain 500.
             Self::Server { status, text, .. } => {
@@ -62,6 +64,23 @@ impl NomadError {
     /// What a person can do about it, where there is something to say.
     pub fn help(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Unreachable(HttpError::Tls { why, .. }) => match why {
+                Distrust::Theirs => {
+                    "nomad { ca_cert = … } (or NOMAD_CACERT) names the authority that it comes from"
+                }
+                Distrust::AnotherName => {
+                    "nomad { tls_server_name = … } (or NOMAD_TLS_SERVER_NAME) says which name it has, as \
+                     server.global.nomad"
+                }
+                Distrust::Ours => {
+                    "Nomad asks for a certificate: nomad { client_cert = …, client_key = … } (or \
+                     NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY)"
+                }
+                Distrust::NoTls => "it doesn't speak TLS: write http:// in Nomad's address",
+            },
+            Self::Server { text, .. } if text.contains("HTTP request to an HTTPS server") => {
+                "it speaks TLS: write https:// in Nomad's address"
+            }
             Self::Unreachable(_) => "is the agent running, and is its address right?",
             Self::NotNomad { .. } => {
                 "another server listens there: check Nomad's address (http://HOST:4646, with no path behind it)"

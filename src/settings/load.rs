@@ -37,6 +37,10 @@ const NOMAD: BlockRule = block(
         known("token_file", Type::String),
         known("namespace", Type::String),
         known("region", Type::String),
+        known("ca_cert", Type::String),
+        known("client_cert", Type::String),
+        known("client_key", Type::String),
+        known("tls_server_name", Type::String),
         known("var_files", Type::Strings),
         known("envsubst", Type::Strings),
         known("files", Type::Strings),
@@ -192,11 +196,21 @@ impl Loader<'_> {
             }
             (None, None) => None,
         };
+        for (one, other) in [("client_cert", "client_key"), ("client_key", "client_cert")] {
+            if let (Some(attribute), None) = (body.attribute(one), body.attribute(other)) {
+                let message = format!("`{one}` needs a `{other}` beside it");
+                self.reader.error(message, &attribute.name.span, None);
+            }
+        }
         NomadSettings {
             address: body.attribute("address").map(|attribute| attribute.expr.clone()),
             token,
             namespace: self.reader.string(body, "namespace"),
             region: self.reader.string(body, "region"),
+            ca_cert: self.reader.string(body, "ca_cert").map(PathBuf::from),
+            client_cert: self.reader.string(body, "client_cert").map(PathBuf::from),
+            client_key: self.reader.string(body, "client_key").map(PathBuf::from),
+            tls_server_name: self.reader.string(body, "tls_server_name"),
             var_files: self.files(body, "var_files"),
             envsubst: self.variable_names(body, "envsubst"),
             files: self.reader.strings(body, "files"),

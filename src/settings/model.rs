@@ -68,6 +68,12 @@ pub struct NomadSettings {
     pub token: Option<TokenSource>,
     pub namespace: Option<String>,
     pub region: Option<String>,
+    /// Certificates, PEM, relative to the root.
+    pub ca_cert: Option<PathBuf>,
+    pub client_cert: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
+    /// The name in the server's certificate, where it isn't the address's host.
+    pub tls_server_name: Option<String>,
     pub var_files: Vec<(PathBuf, Span)>,
     /// Variables of the environment that are put into job files before they are read.
     pub envsubst: Vec<String>,

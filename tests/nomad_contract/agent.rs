@@ -17,6 +17,11 @@ pub struct Agent {
 impl Agent {
     /// Starts the binary that `NOMAD_BIN` names; none where it names none.
     pub fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// The same with more in its configuration.
+    pub fn start_with(more: &str) -> Option<Self> {
         let binary = PathBuf::from(std::env::var_os("NOMAD_BIN")?);
         let dir = tempfile::tempdir().unwrap();
         let [http, rpc, serf] = free_ports();
@@ -49,6 +54,7 @@ impl Agent {
             plugin "raw_exec" {{
               config {{ enabled = true }}
             }}
+            {more}
             "#
         );
         let path = dir.path().join("agent.hcl");

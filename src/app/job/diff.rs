@@ -10,7 +10,7 @@ use super::read::read_job;
 use crate::app::failure::{Failure, chain};
 use crate::app::open::{self, Access};
 use crate::base::{Clock, Diagnostics};
-use crate::http::Sockets;
+use crate::http::Tls;
 use crate::nomad::{self, Client, DiffLine, NomadError, Sign};
 use crate::process;
 use crate::sim;
@@ -206,5 +206,6 @@ async fn client(options: &JobOptions) -> Result<Client, Failure> {
         namespace: set("NOMAD_NAMESPACE"),
         region: set("NOMAD_REGION"),
     };
-    Ok(Client::new(Arc::new(Sockets::new()), &address, access, Clock::real()))
+    let sockets = Tls::of_variables(set).sockets(&address).map_err(|error| Failure::error(chain(&error)))?;
+    Ok(Client::new(Arc::new(sockets), &address, access, Clock::real()))
 }
