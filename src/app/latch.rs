@@ -73,7 +73,7 @@ impl Opened {
             teller.warn(format!("and {more} more: blackstart status -e {}", self.settings.name));
         }
         if !unsaved.is_empty() {
-            teller.note(ways_out(&self.settings.name, &unsaved));
+            teller.note(ways_out(&self.settings.name, &lasting::write_flags(environment)));
         }
         Ok(())
     }
@@ -93,15 +93,9 @@ impl Opened {
     }
 }
 
-/// What to do about unsaved patches.
-pub fn ways_out(environment: &str, unsaved: &[Unsaved]) -> String {
-    // What the files have and nobody committed is not kept by writing it again.
-    let keep = if unsaved.iter().any(|patch| patch.why.in_file()) {
-        format!("keep them: blackstart patch save --commit -e {environment}")
-    } else {
-        format!("keep them: blackstart patch save -e {environment}")
-    };
-    format!("{keep}; give them up: blackstart patch drop -e {environment}")
+/// What to do about unsaved patches; `end` is that of commands that write files ([`lasting::write_flags`]).
+pub fn ways_out(environment: &str, end: &str) -> String {
+    format!("keep them: blackstart patch save {end}; give them up: blackstart patch drop -e {environment}")
 }
 
 struct Loss {
@@ -266,15 +260,16 @@ impl Loss {
             return Ok(());
         }
         let name = self.environment.name();
+        let end = lasting::write_flags(&self.environment);
         let (mut messages, mut help) = (Vec::new(), Vec::new());
         if !seen.patches.is_empty() {
             messages.push(self.would_undo(&seen.patches));
-            help.push(ways_out(name, &seen.patches));
+            help.push(ways_out(name, &end));
         }
         if !seen.drift.is_empty() {
             messages.push(format!("what runs isn't in the job files:\n  {}", seen.drift.join("\n  ")));
             help.push(if seen.savable {
-                format!("take what runs into the files: blackstart drift --save -e {name}")
+                format!("take what runs into the files: blackstart drift --save {end}")
             } else {
                 "give it a file; or name it in blackstart.hcl as somebody else's: nomad { ignore = […] }"
                     .into()

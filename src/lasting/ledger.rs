@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::base::RunId;
-use crate::journal::{Body, Record};
+use crate::journal::{Body, Found, Record};
 
 /// How changes are given up that may run on.
 pub const DROP: &str = "patch drop";
@@ -114,6 +114,15 @@ fn read(records: &[Record]) -> (BTreeMap<Key, Change>, BTreeMap<Key, Change>) {
                 committed(&mut book, evidence);
                 from_files(&mut book, evidence);
                 from_files(&mut given_up, evidence);
+            }
+            // A look after a crash found that all of it had happened.
+            Body::StepReconciled { step, found: Found::Done, .. } => {
+                let before = open.remove(&(record.run.clone(), step.clone()));
+                for Before { key, .. } in before.into_iter().flatten() {
+                    if let Some(change) = book.get_mut(&key).filter(|change| change.run == record.run) {
+                        change.certain = true;
+                    }
+                }
             }
             Body::PatchDropped { job, path, how, .. } => {
                 let key = (job.clone(), path.clone());
@@ -338,6 +347,17 @@ mod tests {
             book.intends("r2", &[("a", "2")]);
             book.failed("r2", true, outcome("reverted"));
             assert_eq!(book.says(), left);
+        }
+    }
+
+    #[test]
+    fn what_a_look_found_done_is_certain() {
+        for (found, certain) in [(Found::NotDone, false), (Found::Done, true)] {
+            let mut book = Book::default();
+            book.intends("r1", &[("a", "1")]);
+            let (step, detail) = ("s".into(), String::new());
+            book.add("r1", Body::StepReconciled { step, attempt: 1, found, detail });
+            assert_eq!(book.says(), [row("a", "1", certain)]);
         }
     }
 
