@@ -38,34 +38,44 @@ pub(super) struct New<'a> {
 
 impl Stand {
     pub async fn of(git: &Git) -> Result<Self, CommitError> {
-        let Ok(reference) = git.line(&["symbolic-ref", "-q", "HEAD"]).await else {
-            return Err(CommitError::Refused("HEAD is detached: there is no branch to commit to".into()));
-        };
-        for (name, what) in [
+        const GOING_ON: [(&str, &str); 5] = [
             ("MERGE_HEAD", "a merge"),
             ("CHERRY_PICK_HEAD", "a cherry-pick"),
             ("REVERT_HEAD", "a revert"),
             ("rebase-merge", "a rebase"),
             ("rebase-apply", "a rebase"),
-        ] {
-            if Path::new(&git.line(&["rev-parse", "--path-format=absolute", "--git-path", name]).await?)
-                .exists()
-            {
+        ];
+        let mut arguments = vec!["rev-parse", "--path-format=absolute"];
+        arguments.extend(GOING_ON.iter().flat_map(|(name, _)| ["--git-path", name]));
+        // Its id, then the reference that it stands for.
+        arguments.extend(["HEAD", "--symbolic-full-name", "HEAD"]);
+        let said = git.line(&arguments).await?;
+        let mut lines: Vec<&str> = said.lines().collect();
+        let (Some(reference), Some(head)) = (lines.pop(), lines.pop()) else {
+            return Err(CommitError::Refused("git doesn't say where HEAD is".into()));
+        };
+        if reference == "HEAD" {
+            return Err(CommitError::Detached);
+        }
+        for ((_, what), path) in GOING_ON.iter().zip(lines) {
+            if Path::new(path).exists() {
                 let message = format!("{what} is going on in the work tree: end it first");
                 return Err(CommitError::Refused(message));
             }
         }
-        let branch = reference.strip_prefix("refs/heads/").unwrap_or(&reference).to_owned();
-        Ok(Self { branch, head: git.line(&["rev-parse", "--verify", "HEAD"]).await?, reference })
+        let branch = reference.strip_prefix("refs/heads/").unwrap_or(reference).to_owned();
+        Ok(Self { branch, head: head.to_owned(), reference: reference.to_owned() })
     }
 
     /// What has become of it, where it isn't so any more.
     pub async fn moved(&self, git: &Git) -> Result<Option<String>, CommitError> {
-        let Ok(reference) = git.line(&["symbolic-ref", "-q", "HEAD"]).await else {
-            return Ok(Some(format!("somebody detached HEAD from {}", self.branch)));
+        let now = match Self::of(git).await {
+            Err(CommitError::Detached) => {
+                return Ok(Some(format!("somebody detached HEAD from {}", self.branch)));
+            }
+            now => now?,
         };
-        let now = Self::of(git).await?;
-        if reference != self.reference {
+        if now.reference != self.reference {
             return Ok(Some(format!("somebody switched from {} to {}", self.branch, now.branch)));
         }
         if now.head != self.head {
@@ -80,10 +90,10 @@ impl Stand {
         let folder = tempfile::tempdir().map_err(GitError::Start)?;
         let index = folder.path().join("index");
         git.call(&["read-tree", &self.head], Some(&index)).await?;
-        let mut entries = Vec::new();
-        for file in files {
-            entries.push(format!("{},{},{}", file.mode, git.object(file.text, true).await?, file.path));
-        }
+        let texts: Vec<&str> = files.iter().map(|file| file.text).collect();
+        let entry = |(file, object): (&New<'_>, String)| format!("{},{object},{}", file.mode, file.path);
+        let entries: Vec<String> =
+            files.iter().zip(git.objects(&texts, true).await?).map(entry).collect();
         put(git, &entries, Some(&index)).await?;
         let tree = tree_of(git, &index).await?;
         let text = folder.path().join("COMMIT_EDITMSG");
