@@ -34,9 +34,8 @@ impl Default for Sockets {
 #[async_trait]
 impl Transport for Sockets {
     async fn send(&self, request: Request) -> Result<Response, HttpError> {
-        let at = origin(&request.url);
         let after = request.timeout;
-        let failed = |error: reqwest::Error| failure(&error, &at, after);
+        let failed = |error: reqwest::Error| failure(&error, &origin(&request.url), after);
         let mut answer = self
             .0
             .request(request.method, &request.url)
@@ -49,7 +48,7 @@ impl Transport for Sockets {
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(HttpError::TooLarge(at));
+                return Err(HttpError::TooLarge(origin(&request.url)));
             }
             body.extend_from_slice(&chunk);
         }

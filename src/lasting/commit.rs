@@ -337,7 +337,9 @@ async fn is_left_behind(
     };
     let behind = staged.is_some() && git.entries(parent, &[&file.path]).await?.get(&file.path) == staged;
     let here = git.objects(&[&file.here], false).await?;
-    Ok(behind && staged.is_some_and(|staged| !here.contains(&staged.blob)) && is_own(git, own, id, parent).await?)
+    Ok(behind
+        && staged.is_some_and(|staged| !here.contains(&staged.blob))
+        && is_own(git, own, id, parent).await?)
 }
 
 async fn is_own(git: &Git, own: &OwnCommits, id: &str, parent: &str) -> Result<bool, GitError> {

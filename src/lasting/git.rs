@@ -272,7 +272,9 @@ impl Git {
         }
         let asked: String = paths.iter().map(|path| format!("{path}\0")).collect();
         match self.run(&["check-ignore", "-z", "--stdin"], None, Some(asked.as_bytes())).await {
-            Ok(said) => Ok(String::from_utf8_lossy(&said).split_terminator('\0').map(str::to_owned).collect()),
+            Ok(said) => {
+                Ok(String::from_utf8_lossy(&said).split_terminator('\0').map(str::to_owned).collect())
+            }
             // It ignores none.
             Err(GitError::Failed { .. }) => Ok(BTreeSet::new()),
             Err(error) => Err(error),

@@ -92,26 +92,25 @@ impl Stand {
         git.call(&["read-tree", &self.head], Some(&index)).await?;
         let texts: Vec<&str> = files.iter().map(|file| file.text).collect();
         let entry = |(file, object): (&New<'_>, String)| format!("{},{object},{}", file.mode, file.path);
-        let entries: Vec<String> =
-            files.iter().zip(git.objects(&texts, true).await?).map(entry).collect();
+        let entries: Vec<String> = files.iter().zip(git.objects(&texts, true).await?).map(entry).collect();
         put(git, &entries, Some(&index)).await?;
         let tree = tree_of(git, &index).await?;
         let text = folder.path().join("COMMIT_EDITMSG");
         std::fs::write(&text, message).map_err(GitError::Start)?;
         let path = text.display().to_string();
-        hook(git, &["pre-commit"], Some(&index)).await?;
-        hook(git, &["prepare-commit-msg", "--", &path, "message"], Some(&index)).await?;
-        hook(git, &["commit-msg", "--", &path], Some(&index)).await?;
-        if tree_of(git, &index).await? != tree {
+        let customs = Customs::of(git).await?;
+        customs.hook(git, &["pre-commit"], Some(&index)).await?;
+        customs.hook(git, &["prepare-commit-msg", "--", &path, "message"], Some(&index)).await?;
+        customs.hook(git, &["commit-msg", "--", &path], Some(&index)).await?;
+        if customs.has_hooks() && tree_of(git, &index).await? != tree {
             return Err(not_committed("a hook put something else into the commit than what was shown"));
         }
         let said = std::fs::read_to_string(&text).map_err(GitError::Start)?;
         let Some(subject) = said.lines().find(|line| !line.trim().is_empty()) else {
             return Err(not_committed("a hook left nothing of the commit's message"));
         };
-        let signs = git.line(&["config", "--bool", "--default", "false", "commit.gpgSign"]).await?;
         let mut arguments = vec!["commit-tree", "-p", &self.head, "-F", &path];
-        arguments.extend((signs == "true").then_some("-S"));
+        arguments.extend(customs.signs.then_some("-S"));
         arguments.push(&tree);
         let commit = git.line(&arguments).await?;
         if let Some(what) = self.moved(git).await? {
@@ -135,7 +134,7 @@ impl Stand {
         }
         // From here on it is made, whatever comes. What the index knows of the files' times is told anew.
         let _ = git.call(&["update-index", "-q", "--refresh"], None).await;
-        let _ = hook(git, &["post-commit"], None).await;
+        let _ = customs.hook(git, &["post-commit"], None).await;
         Ok(commit)
     }
 }
@@ -188,26 +187,54 @@ async fn tree_of(git: &Git, index: &Path) -> Result<String, GitError> {
     Ok(String::from_utf8_lossy(&tree).trim().to_owned())
 }
 
-/// Runs a hook of the work tree, if it has one: its name, then what it is given.
-async fn hook(git: &Git, what: &[&str], index: Option<&Path>) -> Result<(), CommitError> {
-    let name = what.first().copied().unwrap_or_default();
-    let mut arguments = vec!["hook", "run", "--ignore-missing"];
-    arguments.extend(what);
-    match git.call(&arguments, index).await {
-        Ok(_) => Ok(()),
-        // Before 2.36.
-        Err(GitError::Failed { said, .. }) if said.contains("is not a git command") => {
-            let file = format!("hooks/{name}");
-            let file = git.line(&["rev-parse", "--path-format=absolute", "--git-path", &file]).await?;
-            if Path::new(&file).exists() {
-                return Err(not_committed(&format!("git 2.36 is needed to run the hook {name}")));
+/// What any commit of the work tree goes through.
+struct Customs {
+    /// By name, where there is a file of it.
+    hooks: Vec<&'static str>,
+    /// Hooks that settings name.
+    named: bool,
+    signs: bool,
+}
+
+impl Customs {
+    async fn of(git: &Git) -> Result<Self, GitError> {
+        const HOOKS: [&str; 4] = ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"];
+        let files = HOOKS.map(|name| format!("hooks/{name}"));
+        let mut arguments = vec!["rev-parse", "--path-format=absolute"];
+        arguments.extend(files.iter().flat_map(|file| ["--git-path", file]));
+        let paths = git.line(&arguments).await?;
+        let there = HOOKS.iter().zip(paths.lines()).filter(|(_, path)| Path::new(path).exists());
+        // Fails where there is none.
+        let set = git.line(&["config", "--name-only", "--get-regexp", r"^(hook\.|commit\.gpgsign$)"]).await;
+        let set = set.unwrap_or_default();
+        let signs = set.lines().any(|name| name == "commit.gpgsign")
+            && git.line(&["config", "--bool", "commit.gpgSign"]).await? == "true";
+        let named = set.lines().any(|name| name.starts_with("hook."));
+        Ok(Self { hooks: there.map(|(name, _)| *name).collect(), named, signs })
+    }
+
+    fn has_hooks(&self) -> bool {
+        self.named || !self.hooks.is_empty()
+    }
+
+    /// Runs a hook, if there is one: its name, then what it is given.
+    async fn hook(&self, git: &Git, what: &[&str], index: Option<&Path>) -> Result<(), CommitError> {
+        let name = what.first().copied().unwrap_or_default();
+        if !self.named && !self.hooks.contains(&name) {
+            return Ok(());
+        }
+        let mut arguments = vec!["hook", "run", "--ignore-missing"];
+        arguments.extend(what);
+        match git.call(&arguments, index).await {
+            Ok(_) => Ok(()),
+            Err(GitError::Failed { said, .. }) if said.contains("is not a git command") => {
+                Err(not_committed(&format!("git 2.36 is needed to run the hook {name}")))
             }
-            Ok(())
+            Err(GitError::Failed { said, .. }) => {
+                let said = if said.is_empty() { said } else { format!(": {said}") };
+                Err(not_committed(&format!("the hook {name} refused it{said}")))
+            }
+            Err(error) => Err(error.into()),
         }
-        Err(GitError::Failed { said, .. }) => {
-            let said = if said.is_empty() { said } else { format!(": {said}") };
-            Err(not_committed(&format!("the hook {name} refused it{said}")))
-        }
-        Err(error) => Err(error.into()),
     }
 }

@@ -37,29 +37,31 @@ pub(super) fn order<'a>(
 /// after a failure none begins, and what runs is waited for: what an earlier attempt has begun, too.
 pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited]) -> Vec<Ended> {
     let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
-    let mut begun: BTreeSet<usize> = BTreeSet::new();
     let mut healthy: BTreeSet<&str> = BTreeSet::new();
     let mut changing = FuturesUnordered::new();
     let mut closing = FuturesUnordered::new();
     let limit = wanted.parallel.unwrap_or(AT_ONCE);
     let names: BTreeSet<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
     let begin = |at: usize| async move { (at, worker.change(&jobs[at]).await) };
-    for (at, _) in jobs.iter().enumerate().filter(|(_, job)| job.standing != Standing::Open) {
-        begun.insert(at);
-        changing.push(begin(at));
+    // The others of the patch that each waits for.
+    let mut open: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (at, job) in jobs.iter().enumerate() {
+        if job.standing == Standing::Open {
+            let mut after = depends_on(&job.job);
+            after.retain(|other| names.contains(other.as_str()));
+            open.insert(at, after);
+        } else {
+            changing.push(begin(at));
+        }
     }
-    let lost = jobs.iter().any(|job| matches!(job.standing, Standing::Back(_)));
+    let mut failed = jobs.iter().any(|job| matches!(job.standing, Standing::Back(_)));
     loop {
-        let halted = lost || *worker.cx.interrupts.borrow() > 0 || ended.values().any(is_failure);
-        for (at, job) in jobs.iter().enumerate() {
-            if halted || changing.len() >= limit {
-                break;
-            }
-            let waits = |other: &String| names.contains(other.as_str()) && !healthy.contains(other.as_str());
-            if !begun.contains(&at) && !depends_on(&job.job).iter().any(waits) {
-                begun.insert(at);
-                changing.push(begin(at));
-            }
+        let halted = failed || *worker.cx.interrupts.borrow() > 0;
+        while !halted && changing.len() < limit {
+            let is_ready = |after: &Vec<String>| after.iter().all(|other| healthy.contains(other.as_str()));
+            let Some(at) = open.iter().find(|(_, after)| is_ready(after)).map(|(at, _)| *at) else { break };
+            open.remove(&at);
+            changing.push(begin(at));
         }
         tokio::select! {
             biased;
@@ -71,10 +73,12 @@ pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited]) ->
                     closing.push(async move { (at, worker.closed(&jobs[at], registered).await) });
                 }
                 Err(bad) => {
+                    failed = true;
                     ended.insert(at, bad);
                 }
             },
             Some((at, end)) = closing.next(), if !closing.is_empty() => {
+                failed |= is_failure(&end);
                 ended.insert(at, end);
             }
             else => break,
