@@ -206,7 +206,7 @@ async fn git_is_started_as_often_for_many_files_as_for_few() {
         eprintln!("skipped: there is no git");
         return;
     }
-    for (arguments, most) in [(&["job-*=2"][..], 3), (&["job-*=2", "--commit"][..], 24)] {
+    for (arguments, most) in [(&["job-*=2"][..], 2), (&["job-*=2", "--commit"][..], 23)] {
         let mut counts = Vec::new();
         for jobs in [2, 15] {
             let site = Site::new(jobs, "files = [\"jobs/*.nomad.hcl\"]").await;
@@ -219,8 +219,10 @@ async fn git_is_started_as_often_for_many_files_as_for_few() {
             let is_saved = !text.contains("unsaved patch");
             assert_eq!(is_saved, arguments.contains(&"--commit"), "{text}");
             let commands = std::fs::read_to_string(counted).unwrap();
-            let commands: Vec<String> = commands.lines().map(str::to_owned).collect();
+            let mut commands: Vec<String> = commands.lines().map(str::to_owned).collect();
             assert!(!commands.is_empty() && commands.len() <= most, "{commands:#?}");
+            // Some run beside one another.
+            commands.sort();
             counts.push(commands);
         }
         assert_eq!(counts[0], counts[1]);

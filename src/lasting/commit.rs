@@ -224,11 +224,12 @@ impl Commit {
     /// Whether all is as it was when it was looked at; asked right before anything is done with it.
     pub async fn still(&self, environment: &Environment) -> Result<(), CommitError> {
         let stale = |what: String| Err(CommitError::Stale(what));
-        if let Some(what) = self.stand.moved(&self.git).await? {
+        let paths: Vec<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        let staged = async { Ok(self.git.staged(&paths).await?) };
+        let (moved, staged) = tokio::try_join!(self.stand.moved(&self.git), staged)?;
+        if let Some(what) = moved {
             return stale(what);
         }
-        let paths: Vec<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
-        let staged = self.git.staged(&paths).await?;
         for file in &self.files {
             let here = Overlay::default().read(environment.root(), &file.name).ok();
             if here.as_ref() != Some(&file.here) || !file.may_stage(staged.get(&file.path)) {
@@ -294,10 +295,9 @@ async fn to_commit(
         edited.push((git.below_top(&file.name).ok_or(CommitError::NoTree)?, file));
     }
     let paths: Vec<&str> = edited.iter().map(|(path, _)| path.as_str()).collect();
-    let mut entries = git.entries(&stand.head, &paths).await?;
-    let staged = git.staged(&paths).await?;
     let texts: Vec<&str> = edited.iter().map(|(_, file)| file.after.as_str()).collect();
-    let objects = git.objects(&texts, false).await?;
+    let (mut entries, staged, objects) =
+        tokio::try_join!(git.entries(&stand.head, &paths), git.staged(&paths), git.objects(&texts, false))?;
     let mut files = Vec::new();
     for ((path, Replacement { name, .. }), after) in edited.into_iter().zip(objects) {
         let Some(entry) = entries.remove(&path) else {

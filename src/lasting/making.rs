@@ -89,16 +89,20 @@ impl Stand {
     pub async fn commit(&self, git: &Git, files: &[New<'_>], message: &str) -> Result<String, CommitError> {
         let folder = tempfile::tempdir().map_err(GitError::Start)?;
         let index = folder.path().join("index");
-        git.call(&["read-tree", &self.head], Some(&index)).await?;
         let texts: Vec<&str> = files.iter().map(|file| file.text).collect();
+        let read_tree = ["read-tree", self.head.as_str()];
+        let (_, objects, customs) = tokio::try_join!(
+            git.call(&read_tree, Some(&index)),
+            git.objects(&texts, true),
+            Customs::of(git)
+        )?;
         let entry = |(file, object): (&New<'_>, String)| format!("{},{object},{}", file.mode, file.path);
-        let entries: Vec<String> = files.iter().zip(git.objects(&texts, true).await?).map(entry).collect();
+        let entries: Vec<String> = files.iter().zip(objects).map(entry).collect();
         put(git, &entries, Some(&index)).await?;
         let tree = tree_of(git, &index).await?;
         let text = folder.path().join("COMMIT_EDITMSG");
         std::fs::write(&text, message).map_err(GitError::Start)?;
         let path = text.display().to_string();
-        let customs = Customs::of(git).await?;
         customs.hook(git, &["pre-commit"], Some(&index)).await?;
         customs.hook(git, &["prepare-commit-msg", "--", &path, "message"], Some(&index)).await?;
         customs.hook(git, &["commit-msg", "--", &path], Some(&index)).await?;
