@@ -478,6 +478,14 @@ impl std::fmt::Display for Outcome {
     }
 }
 
+/// A program on a terminal of so many columns. They are there before it begins: one that is told them later may
+/// have looked already.
+pub fn on_columns(columns: u16, program: &OsStr) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("stty cols {columns} rows 50; exec \"$0\" \"$@\"")]).arg(program);
+    command
+}
+
 /// Runs a prepared command to its end.
 pub fn outcome(command: &mut Command) -> Outcome {
     let output = command.output().unwrap();

@@ -187,3 +187,22 @@ fn a_protected_environment_that_reads_the_files_is_approved_by_its_name() {
     site.fixture.write("vars/prod.nomadvars.hcl", "web_tag = \"stays\"\n");
     site.patch(&["image", "web=hottest"]).code(0);
 }
+
+/// What is said next begins on a line of its own, and so does the shell's prompt; the terminal is as it was.
+#[test]
+fn an_interrupt_at_a_question_ends_its_line() {
+    let site = Site::started();
+    // By a key, and by a signal from elsewhere.
+    for key in [true, false] {
+        let mut terminal = site.terminal(&["patch", "image", "api=hot"]);
+        terminal.until("Approve? [y/N]");
+        terminal.interrupts(key);
+        let (rest, code) = terminal.end();
+        assert_eq!(code, 4, "{rest}");
+        let lines: Vec<&str> = rest.split("\r\n").collect();
+        assert_eq!(lines[0], ": ", "{rest:?}");
+        assert!(lines.contains(&"[simulated] Not approved: nothing was changed"), "{rest:?}");
+        assert_eq!(lines.last(), Some(&""), "{rest:?}");
+        assert_eq!(site.image("api"), "registry.example.com/api:1");
+    }
+}

@@ -35,6 +35,8 @@ pub struct Scenario {
     pub denies: bool,
     /// The jobs have files.
     pub files: bool,
+    /// What is written to the files is committed.
+    pub commit: bool,
     /// It is no patch: the job is scaled (`scale`), or stopped before and started (`start`).
     pub service: Option<&'static str>,
     /// What becomes of it without a fault.
@@ -50,6 +52,7 @@ pub fn all() -> Vec<Scenario> {
         revert_all: false,
         denies: false,
         files: false,
+        commit: false,
         service: None,
         usual,
     };
@@ -90,6 +93,12 @@ pub fn all() -> Vec<Scenario> {
     ]
 }
 
+/// What is committed as it is written. These take git's time, which is no virtual one.
+pub fn committed() -> Vec<Scenario> {
+    let with_files = all().into_iter().filter(|scenario| scenario.files);
+    with_files.map(|scenario| Scenario { commit: true, ..scenario }).collect()
+}
+
 /// What is no patch, and registers all the same.
 pub fn services() -> Vec<Scenario> {
     let one = |name, looks, service| Scenario {
@@ -100,6 +109,7 @@ pub fn services() -> Vec<Scenario> {
         revert_all: false,
         denies: false,
         files: false,
+        commit: false,
         service: Some(service),
         usual: Class::Done,
     };
@@ -144,7 +154,8 @@ pub fn plan(scenario: &Scenario) -> String {
     let on_failure = if scenario.revert_all { "revert-all" } else { "stop" };
     format!(
         "plan \"patch-image\" {{\n  operation = \"patch\"\n  wave \"patch\" {{\n    step \"nomad_patch\" \"image\" {{\n      \
-         on_failure = \"{on_failure}\"\n{services}    }}\n  }}\n}}\n"
+         on_failure = \"{on_failure}\"\n      commit = {}\n{services}    }}\n  }}\n}}\n",
+        scenario.commit
     )
 }
 
@@ -155,6 +166,14 @@ fn service(name: &str) -> String {
         _ => "step \"nomad_start\" \"it\" {\n      jobs = [\"web\"]\n    }",
     };
     format!("plan \"{name}\" {{\n  operation = \"other\"\n  wave \"it\" {{\n    {step}\n  }}\n}}\n")
+}
+
+/// What a job's file is to become.
+pub fn after(id: &str, looks: &str) -> String {
+    match looks.strip_prefix("MODE=") {
+        Some(mode) => file(id).replace("\"slow\"", &format!("\"{mode}\"")),
+        None => file(id).replace(OLD, looks),
+    }
 }
 
 /// The same job as a file.
