@@ -20,6 +20,7 @@ impl Terminal {
         command.args(arguments).current_dir(fixture.project()).env_clear().envs(fixture.variables());
         command.env("TERM", "xterm").env("NO_COLOR", "1");
         let mut session = Session::spawn(command).unwrap();
+        session.get_process_mut().set_window_size(200, 50).unwrap();
         session.set_expect_timeout(Some(PATIENCE));
         Self(session)
     }

@@ -67,7 +67,7 @@ fn passes(fault: usize) -> bool {
 
 fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64) -> Outcome {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().start_paused(!scenario.commit);
+    runtime.enable_all().start_paused(!scenario.commits());
     runtime.build().unwrap().block_on(bench::run(place, scenario, trouble, seed))
 }
 

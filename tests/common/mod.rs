@@ -478,11 +478,13 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// A program on a terminal of so many columns. They are there before it begins: one that is told them later may
-/// have looked already.
+/// A program that begins once its terminal has so many columns and 50 rows: a terminal is told them after its
+/// first process was started, which may have looked by then.
 pub fn on_columns(columns: u16, program: &OsStr) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("stty cols {columns} rows 50; exec \"$0\" \"$@\"")]).arg(program);
+    let wait =
+        format!("until [ \"$(stty size)\" = \"50 {columns}\" ]; do sleep 0.01; done; exec \"$0\" \"$@\"");
+    command.args(["-c", &wait]).arg(program);
     command
 }
 

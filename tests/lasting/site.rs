@@ -140,6 +140,7 @@ impl Site {
         session.args(command.get_args()).current_dir(self.fixture.project()).env_clear();
         session.envs(self.fixture.variables()).env("TERM", "xterm").env("NO_COLOR", "1");
         let mut session = Session::spawn(session).unwrap();
+        session.get_process_mut().set_window_size(300, 50).unwrap();
         session.set_expect_timeout(Some(PATIENCE));
         Terminal(session)
     }

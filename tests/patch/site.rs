@@ -310,6 +310,7 @@ impl Site {
         session.args(command.get_args()).current_dir(self.fixture.project()).env_clear();
         session.envs(self.fixture.variables()).env("TERM", "xterm").env("NO_COLOR", "1");
         let mut session = Session::spawn(session).unwrap();
+        session.get_process_mut().set_window_size(300, 50).unwrap();
         session.set_expect_timeout(Some(PATIENCE));
         Terminal(session)
     }
@@ -503,7 +504,7 @@ impl Terminal {
 
 /// A job file whose tasks want little.
 fn modest(text: &str) -> String {
-    let line = |line: &str| match line.trim_start().split_whitespace().next() {
+    let line = |line: &str| match line.split_whitespace().next() {
         Some("cpu") => "        cpu    = 100\n".to_owned(),
         Some("memory") => "        memory = 128\n".to_owned(),
         _ => format!("{line}\n"),

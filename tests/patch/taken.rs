@@ -101,7 +101,7 @@ pub fn the_stock_client_did_the_same_meanwhile(site: &Site) {
         for name in ["Priority", "AllAtOnce", "Type", "Affinities"] {
             assert!(job.as_object_mut().unwrap().remove(name).is_some(), "{name} in {job:#}");
         }
-        for name in ["KillTimeout", "LogConfig", "RestartPolicy"] {
+        for name in ["LogConfig", "RestartPolicy"] {
             assert!(
                 job["TaskGroups"][0]["Tasks"][0].as_object_mut().unwrap().remove(name).is_some(),
                 "{name}"

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use crate::commits::{self, Tree};
 use crate::judge::Server;
 use crate::patching::{BEGIN, Desk, NOMAD, Place, get, put};
-use crate::scenarios::{self, Edit, Scenario};
+use crate::scenarios::{self, Edit, Files, Scenario};
 
 /// The longest that anything of a patch goes on by itself: deadlines, and requests that arrive late.
 const AFTERMATH: Duration = Duration::from_secs(600);
@@ -171,7 +171,7 @@ fn with_files(scenario: &Scenario) -> tempfile::TempDir {
     for (id, _) in &scenario.images {
         std::fs::write(file_of(folder.path(), id), scenarios::file(id)).unwrap();
     }
-    if scenario.commit {
+    if scenario.commits() {
         commits::begin(folder.path());
     }
     folder
@@ -196,19 +196,19 @@ fn clock_beside_git() -> Clock {
 /// Runs a scenario's patch once; where it is killed, it is gone on with.
 pub async fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64) -> Outcome {
     let clock =
-        if scenario.commit { clock_beside_git() } else { Clock::virtual_from(BEGIN.parse().unwrap()) };
+        if scenario.commits() { clock_beside_git() } else { Clock::virtual_from(BEGIN.parse().unwrap()) };
     let (world, memory) = place.world(&clock, seed);
     let running = tokio::spawn(world.clone().run());
     for job in &scenario.jobs {
         put(&memory, "/v1/jobs", &json!({ "Job": job })).await;
     }
-    clock.sleep(Duration::from_secs(if scenario.commit { 20 } else { 120 })).await;
+    clock.sleep(Duration::from_secs(if scenario.commits() { 20 } else { 120 })).await;
 
     if scenario.service == Some("start") {
         stop(&memory, "web").await;
         clock.sleep(Duration::from_secs(30)).await;
     }
-    let folder = scenario.files.then(|| with_files(scenario));
+    let folder = (scenario.files != Files::None).then(|| with_files(scenario));
     let desk = Desk::new(place, folder.as_ref().map(|folder| folder.path().to_owned()), &clock);
     let door = Arc::new(Door {
         memory: memory.clone(),
@@ -238,10 +238,10 @@ pub async fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64
         clock.sleep(Duration::from_secs(seed % 40)).await;
     }
     let at_the_end = Server::all(&memory, scenario).await;
-    clock.sleep(if scenario.commit { AFTERMATH / 5 } else { AFTERMATH }).await;
+    clock.sleep(if scenario.commits() { AFTERMATH / 5 } else { AFTERMATH }).await;
     let later = Server::all(&memory, scenario).await;
     let tree = match &folder {
-        Some(folder) if scenario.commit => {
+        Some(folder) if scenario.commits() => {
             let unsaved = desk.unsaved(place, Arc::new(memory.clone())).await;
             Some(commits::look(folder.path(), scenario, unsaved))
         }

@@ -23,6 +23,15 @@ impl Edit {
     }
 }
 
+/// What becomes of the jobs' files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// There are none.
+    None,
+    Written,
+    Committed,
+}
+
 pub struct Scenario {
     pub name: &'static str,
     pub jobs: Vec<Value>,
@@ -33,14 +42,18 @@ pub struct Scenario {
     pub revert_all: bool,
     /// The person says no once somebody else has changed a job.
     pub denies: bool,
-    /// The jobs have files.
-    pub files: bool,
-    /// What is written to the files is committed.
-    pub commit: bool,
+    pub files: Files,
     /// It is no patch: the job is scaled (`scale`), or stopped before and started (`start`).
     pub service: Option<&'static str>,
     /// What becomes of it without a fault.
     pub usual: Class,
+}
+
+impl Scenario {
+    /// What is written to the files is committed.
+    pub fn commits(&self) -> bool {
+        self.files == Files::Committed
+    }
 }
 
 pub fn all() -> Vec<Scenario> {
@@ -51,8 +64,7 @@ pub fn all() -> Vec<Scenario> {
         edit: None,
         revert_all: false,
         denies: false,
-        files: false,
-        commit: false,
+        files: Files::None,
         service: None,
         usual,
     };
@@ -63,7 +75,7 @@ pub fn all() -> Vec<Scenario> {
     };
     let edited = |name, edit, usual| Scenario { edit: Some(edit), ..one(name, "git-new", true, usual) };
     let all_back = |scenario| Scenario { revert_all: true, ..scenario };
-    let filed = |scenario| Scenario { files: true, ..scenario };
+    let filed = |scenario| Scenario { files: Files::Written, ..scenario };
     let one_fails = |name| {
         let jobs = vec![job("api", true, None), job("db", false, None), job("web", false, Some("api"))];
         let images = vec![("api", "git-new"), ("db", "MODE=fast"), ("web", "git-bad")];
@@ -95,8 +107,8 @@ pub fn all() -> Vec<Scenario> {
 
 /// What is committed as it is written. These take git's time, which is no virtual one.
 pub fn committed() -> Vec<Scenario> {
-    let with_files = all().into_iter().filter(|scenario| scenario.files);
-    with_files.map(|scenario| Scenario { commit: true, ..scenario }).collect()
+    let with_files = all().into_iter().filter(|scenario| scenario.files == Files::Written);
+    with_files.map(|scenario| Scenario { files: Files::Committed, ..scenario }).collect()
 }
 
 /// What is no patch, and registers all the same.
@@ -108,8 +120,7 @@ pub fn services() -> Vec<Scenario> {
         edit: None,
         revert_all: false,
         denies: false,
-        files: false,
-        commit: false,
+        files: Files::None,
         service: Some(service),
         usual: Class::Done,
     };
@@ -155,7 +166,7 @@ pub fn plan(scenario: &Scenario) -> String {
     format!(
         "plan \"patch-image\" {{\n  operation = \"patch\"\n  wave \"patch\" {{\n    step \"nomad_patch\" \"image\" {{\n      \
          on_failure = \"{on_failure}\"\n      commit = {}\n{services}    }}\n  }}\n}}\n",
-        scenario.commit
+        scenario.commits()
     )
 }
 
