@@ -325,7 +325,7 @@ fn jobs_without_an_ordinary_deployment() {
     let mut canary = service("canary", "");
     canary["Update"]["Canary"] = 1.into();
     site.start_job(&canary, None);
-    let out = site.patches(&["image", "canary=git-2", "--yes"]).code(1);
+    let out = site.patches(&["image", "canary=git-2", "--yes"]).code(5);
     out.says("needs manual promotion").says("nomad deployment promote").never_says("put back");
     assert_eq!(site.version("canary"), 1);
 

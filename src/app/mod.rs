@@ -19,6 +19,7 @@ mod sandbox;
 mod save;
 mod secrets;
 mod service;
+mod single;
 mod status;
 mod validate;
 

@@ -18,7 +18,10 @@ use crate::plan::levels;
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    Start,
+    Start {
+        /// What Nomad has forgotten is registered as it was before its stop, not from its file.
+        as_it_was: bool,
+    },
     Stop,
     Restart {
         batch: Option<String>,
@@ -35,7 +38,7 @@ pub enum Verb {
 impl Verb {
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Start => "start",
+            Self::Start { .. } => "start",
             Self::Stop => "stop",
             Self::Restart { .. } => "restart",
             Self::Scale { .. } => "scale",
@@ -56,15 +59,29 @@ pub async fn service_plan(
     let mut steps = String::new();
     let timeout = timeout.map(|timeout| ("timeout", seconds(timeout)));
     match verb {
-        Verb::Start => {
+        Verb::Start { as_it_was } => {
+            let mut kept = lasting::kept_jobs(&opened.journal.all());
+            kept.retain(|id| !known.contains_key(id));
             let files = if needs_files(services, &known) { jobs_of_files(&environment)? } else { Vec::new() };
             let ids = known.keys().cloned().chain(files.iter().map(|job| job.id().to_owned()));
-            let jobs = meant(services, &ids.collect())?;
+            let mut ids: BTreeSet<String> = ids.collect();
+            if let Some(id) = services.iter().find(|id| kept.contains(*id) && !ids.contains(*id))
+                && !as_it_was
+            {
+                let message = format!("Nomad has forgotten '{}', and no file holds it", text::one_line(id));
+                return Err(Failure::error(message).help("start it as it was: --as-it-was"));
+            }
+            kept.retain(|_| *as_it_was);
+            ids.extend(kept.iter().cloned());
+            let jobs = meant(services, &ids)?;
+            kept.retain(|id| jobs.contains(id));
             let forgotten = files.iter().filter(|job| jobs.contains(&job.id().to_owned()));
-            let forgotten = forgotten.filter(|job| !known.contains_key(job.id()));
+            let forgotten = forgotten.filter(|job| !known.contains_key(job.id()) && !kept.contains(job.id()));
             let names: Vec<String> = forgotten.map(|job| glob::Pattern::escape(&job.source.name)).collect();
             let files = (!names.is_empty()).then(|| ("files", list(&names)));
-            step(&mut steps, "nomad_start", "start", [Some(("jobs", list(&jobs))), files, timeout]);
+            let kept: Vec<String> = kept.into_iter().collect();
+            let kept = (!kept.is_empty()).then(|| ("kept", list(&kept)));
+            step(&mut steps, "nomad_start", "start", [Some(("jobs", list(&jobs))), files, kept, timeout]);
         }
         Verb::Stop => {
             let jobs = meant(services, &known.keys().cloned().collect())?;

@@ -148,6 +148,15 @@ impl Drifted {
 
 /// Holds every job file of the environment against the server, and the server's jobs against the files.
 pub async fn drift(environment: &Environment, client: &Client) -> Result<Drift, DriftError> {
+    drift_of(environment, client, |_| true).await
+}
+
+/// The same of those jobs alone.
+pub async fn drift_of(
+    environment: &Environment,
+    client: &Client,
+    meant: impl Fn(&str) -> bool,
+) -> Result<Drift, DriftError> {
     let files = job_files(environment, &Overlay::default())?;
     let mut drift = Drift { has_files: !files.is_empty(), ..Drift::default() };
     let mut held: BTreeSet<String> = BTreeSet::new();
@@ -156,7 +165,9 @@ pub async fn drift(environment: &Environment, client: &Client) -> Result<Drift, 
         match job {
             Ok(job) => {
                 held.insert(job.id().to_owned());
-                jobs.push((name, job));
+                if meant(job.id()) {
+                    jobs.push((name, job));
+                }
             }
             Err(found) => drift.unreadable.push((name, found)),
         }
@@ -175,7 +186,9 @@ pub async fn drift(environment: &Environment, client: &Client) -> Result<Drift, 
     let ignored = ignored(environment);
     let strangers = stubs.into_iter().filter(|stub| {
         let runs = stub.parent_id.is_empty() && !stub.stop && stub.status != "dead";
-        runs && !held.contains(&stub.id) && !ignored.iter().any(|pattern| pattern.matches(&stub.id))
+        runs && meant(&stub.id)
+            && !held.contains(&stub.id)
+            && !ignored.iter().any(|pattern| pattern.matches(&stub.id))
     });
     for stub in strangers {
         if let Some(job) = client.job(&stub.id).await.map_err(DriftError::Nomad)? {

@@ -37,7 +37,7 @@ impl Change {
     }
 }
 
-type Key = (String, String);
+pub(super) type Key = (String, String);
 
 /// What the book held under a key.
 struct Before {
@@ -176,14 +176,17 @@ fn restore(book: &mut BTreeMap<Key, Change>, key: Key, old: Option<Change>) {
 
 /// The jobs of an intent or of evidence: `{"jobs": [{"id", "changes": [{"path", "old", "new"}], "outcome"}]}`;
 /// they may be by id, too.
-fn jobs(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
+pub(super) fn jobs(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let list = document["jobs"].as_array().into_iter().flatten();
     let list = list.filter_map(|job| Some((job["id"].as_str()?, job)));
     let map = document["jobs"].as_object().into_iter().flatten();
     list.chain(map.map(|(id, job)| (id.as_str(), job)))
 }
 
-fn changes_of<'d>(id: &'d str, job: &'d Value) -> impl Iterator<Item = (Key, &'d Value, &'d Value)> {
+pub(super) fn changes_of<'d>(
+    id: &'d str,
+    job: &'d Value,
+) -> impl Iterator<Item = (Key, &'d Value, &'d Value)> {
     let changes = job["changes"].as_array().into_iter().flatten();
     changes.filter_map(move |change| {
         let key = (id.to_owned(), change["path"].as_str()?.to_owned());

@@ -70,7 +70,9 @@ impl Step for NomadStop {
         let undo = changes.then(|| Value::Array(undo).to_string().into_bytes());
         let decision = json!({ "nomad": client.address(), "jobs": jobs, "purge": wanted.purge });
         let bound = Some(json!({ "jobs": wanted.jobs, "purge": wanted.purge }));
-        Ok(Preview { lines, changes, bound, undo, ..Preview::new(summary, decision) })
+        // By this the copies are found again.
+        let precondition = json!({ "stopping": wanted.jobs });
+        Ok(Preview { lines, changes, bound, undo, precondition, ..Preview::new(summary, decision) })
     }
 
     async fn execute(&self, cx: &Context, _: Preview) -> Result<Outcome, StepError> {

@@ -267,7 +267,7 @@ impl Site {
         Terminal(session)
     }
 
-    fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+    pub fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         send(method, &format!("{}{path}", self.address), None, body)
     }
 

@@ -80,7 +80,13 @@ impl Step for Patch {
             return Ok(preview);
         }
         // Nothing is changed yet: the version is asked for beside the jobs.
-        let (checked, looked) = tokio::join!(check_version(&client), looked_at(&client, &wanted, &earlier));
+        let (checked, looked, deployments) = tokio::join!(
+            check_version(&client),
+            looked_at(&client, &wanted, &earlier),
+            client.open_deployments()
+        );
+        // Where they may not be seen, nothing is said of them.
+        let deployments = deployments.unwrap_or_default();
         checked?;
         let looked = looked?;
         let mut lines = Vec::new();
@@ -94,7 +100,7 @@ impl Step for Patch {
         let lasting = Lasting::look(cx, environment, &wanted, &looked).await?;
         for Looked { job, planned, .. } in looked {
             let id = text::one_line(&job.id);
-            let meanwhile = earlier.meanwhile(&job);
+            let meanwhile = earlier.meanwhile(cx, &job);
             let diff = planned.as_ref().map_or(Value::Null, |planned| canonical(&planned.diff));
             let decision = match job.standing {
                 Standing::Open => json!({ "index": job.index, "diff": fingerprint(&diff) }),
@@ -119,6 +125,11 @@ impl Step for Patch {
                 Some(planned) => {
                     lines.push(Line::new(Mark::Change, 0, format!("{id} changes")));
                     lines.extend(plan_lines(&planned, 1));
+                    let open = deployments.iter().filter(|deployment| deployment.job_id == job.id);
+                    lines.extend(open.map(|deployment| {
+                        let text = format!("this cancels a deployment: {}", deployment.words());
+                        Line::new(Mark::Offending, 1, text)
+                    }));
                     lines.extend(lasting.lines(&job.id));
                     unplaced.extend(planned.failed.iter().map(|failure| format!("'{id}': {failure}")));
                     changed.push(job);

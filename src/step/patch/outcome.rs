@@ -175,15 +175,23 @@ pub(super) fn of_all(jobs: &[Edited], ended: &[Ended]) -> Result<Outcome, StepEr
         ended.iter().all(|ended| matches!(ended, Ended::Healthy(_) | Ended::NotBegun | Ended::Conflict(_)))
             && !interrupted;
     let help = match ended.iter().find(|ended| bad(ended)) {
-        Some(Ended::Promotion(..)) => Some("promote it, or fail the deployment to go back".to_owned()),
+        Some(Ended::Promotion(..)) => {
+            let help = "promote it or give it up, then resume: promoted, it follows on and writes the files; given \
+                up, the job becomes as it was before";
+            Some(help.to_owned())
+        }
         Some(Ended::Failed(_, Back::Not(..))) => Some("look at it: `nomad job status JOB`".to_owned()),
         Some(ended) if ended.is_open() => {
             Some("look at the job (`nomad job status JOB`), or resume".to_owned())
         }
         _ => None,
     };
+    let settled = |ended: &Ended| matches!(ended, Ended::Healthy(_) | Ended::NotBegun);
+    let waits = !interrupted
+        && ended.iter().any(|ended| matches!(ended, Ended::Promotion(..)))
+        && ended.iter().all(|ended| settled(ended) || matches!(ended, Ended::Promotion(..)));
     let error = StepError::new(message.join("\n"), touched);
-    Err(StepError { help, evidence, again, interrupted, ..error })
+    Err(StepError { help, evidence, again, interrupted, waits, ..error })
 }
 
 fn record(job: &Edited, ended: &Ended) -> Value {
