@@ -152,7 +152,7 @@ pub async fn drop_patches(opened: &Opened, services: &[String]) -> Result<Vec<St
         dropped.push(format!("{}{stays}", patch.words()));
         keys.push((patch.change.job, patch.change.path));
     }
-    forget(opened, "patch-drop", keys, "patch drop")?;
+    forget(opened, "patch-drop", keys, lasting::DROPPED)?;
     Ok(dropped)
 }
 

@@ -183,12 +183,9 @@ pub async fn drift_of(
         return Ok(drift);
     }
     let stubs = client.jobs().await.map_err(DriftError::Nomad)?;
-    let ignored = ignored(environment);
     let strangers = stubs.into_iter().filter(|stub| {
         let runs = stub.parent_id.is_empty() && !stub.stop && stub.status != "dead";
-        runs && meant(&stub.id)
-            && !held.contains(&stub.id)
-            && !ignored.iter().any(|pattern| pattern.matches(&stub.id))
+        runs && meant(&stub.id) && !held.contains(&stub.id) && !environment.ignores(&stub.id)
     });
     for stub in strangers {
         if let Some(job) = client.job(&stub.id).await.map_err(DriftError::Nomad)? {
@@ -197,15 +194,6 @@ pub async fn drift_of(
     }
     drift.jobs.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(drift)
-}
-
-/// The jobs that are said to be others'. What is no pattern is a name.
-fn ignored(environment: &Environment) -> Vec<glob::Pattern> {
-    let names = environment.settings().nomad.iter().flat_map(|nomad| &nomad.ignore);
-    let pattern = |name: &String| {
-        glob::Pattern::new(name).or_else(|_| glob::Pattern::new(&glob::Pattern::escape(name))).ok()
-    };
-    names.filter_map(pattern).collect()
 }
 
 async fn held_against(client: &Client, name: String, job: Job) -> Result<Option<Drifted>, NomadError> {

@@ -12,6 +12,9 @@ use super::ledger::{changes_of, jobs, ledger};
 use crate::base::RunId;
 use crate::journal::{Body, Record};
 
+/// How a person gave changes up, in the journal's words.
+pub const DROPPED: &str = "patch drop";
+
 /// One value that a run meant to set, and that was decided on since.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Overtaken {
@@ -44,7 +47,9 @@ pub fn overtaken(records: &[Record], run: &RunId) -> (Vec<Overtaken>, usize) {
             change.job == job && change.path == path && change.run != *run && later()
         });
         let dropped = since.iter().rev().find_map(|record| match &record.body {
-            Body::PatchDropped { job: of, path: at, who, .. } if *of == job && *at == path => {
+            Body::PatchDropped { job: of, path: at, who, how }
+                if *of == job && *at == path && how == DROPPED =>
+            {
                 Some((record.run.clone(), who.clone()))
             }
             _ => None,
@@ -101,7 +106,7 @@ mod tests {
         for (index, (run, value, done)) in of.iter().enumerate() {
             let evidence = document(value, index as u64 + 1);
             if *value == "dropped" {
-                let (job, path, who, how) = ("api".into(), "p".into(), "bob".into(), "drop".into());
+                let (job, path, who, how) = ("api".into(), "p".into(), "bob".into(), DROPPED.into());
                 add(run, Body::PatchDropped { job, path, who, how });
                 continue;
             }

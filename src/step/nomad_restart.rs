@@ -11,7 +11,7 @@ use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, dependents, depending, refused, registered_job};
+use super::jobs::{client, dependents, depending, of_others, refused, registered_job};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
@@ -199,6 +199,7 @@ impl Step for NomadRestart {
             let at_once = left > 0 && wanted.batch.of(all) >= all;
             let mark = if rolling.left.is_empty() { Mark::Plain } else { Mark::Replace };
             lines.push(Line::new(mark, 0, format!("{}: {what}", rolling.id())));
+            lines.extend(of_others(&self.0.environment, id).filter(|_| mark != Mark::Plain));
             if let Some(them) = dependents.get(id).filter(|_| at_once) {
                 lines.push(Line::new(Mark::Offending, 1, depending(them, "it")));
             }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, fingerprint, healthy, plan_lines, refused, registered_job};
+use super::jobs::{client, fingerprint, healthy, of_others, plan_lines, refused, registered_job};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
@@ -171,6 +171,7 @@ impl Step for NomadStart {
                 }
             };
             lines.push(Line::new(mark, 0, format!("{id} {what}")));
+            lines.extend(of_others(&self.0.environment, &one.id).filter(|_| mark != Mark::Plain));
             let mut diff = Value::Null;
             if !matches!(one.from, From::On { .. }) {
                 let planned = client.plan(&one.job).await.map_err(refused)?;

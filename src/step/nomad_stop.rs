@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, dependents, depending, refused};
+use super::jobs::{client, dependents, depending, of_others, refused};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
@@ -51,6 +51,7 @@ impl Step for NomadStop {
             let running = job.as_ref().is_some_and(|job| !is_stopped(job));
             if running {
                 lines.push(Line::new(Mark::Remove, 0, format!("stop {}", text::one_line(id))));
+                lines.extend(of_others(&self.0.environment, id));
                 undo.extend(job);
             }
             jobs.insert(id.clone(), json!({ "index": index, "running": running }));

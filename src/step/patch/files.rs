@@ -14,7 +14,7 @@ use crate::base::{Diagnostics, text};
 use crate::engine::{Breach, Context, Outcome, Preview, StepError};
 use crate::environment::Environment;
 use crate::event::{Line, Mark};
-use crate::lasting::{Overlay, job_files};
+use crate::lasting::{Overlay, job_files, uncommitted};
 
 pub(super) async fn preview(
     cx: &Context,
@@ -68,12 +68,23 @@ fn both(mut all: Diagnostics, more: Diagnostics) -> Diagnostics {
     all
 }
 
-pub(super) async fn execute(cx: &Context, lasting: &Lasting) -> Result<Outcome, StepError> {
+pub(super) async fn execute(
+    cx: &Context,
+    environment: &Environment,
+    lasting: &Lasting,
+) -> Result<Outcome, StepError> {
     let written = lasting.write(cx, |_| true).await;
     let mut evidence = json!({});
     written.record(&mut evidence);
     if let Some(error) = written.error {
         return Err(StepError { evidence, ..error });
+    }
+    if !written.files.is_empty() {
+        let mut open = uncommitted(environment).await;
+        open.retain(|name| written.files.contains(name));
+        if !open.is_empty() {
+            cx.teller.warn(format!("not committed yet: {}", text::list(&open)));
+        }
     }
     let summary = match written.files.len() {
         0 => "the files had it already".to_owned(),

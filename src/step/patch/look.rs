@@ -18,13 +18,14 @@ use super::wanted::{OnFailure, Only, Wanted};
 use crate::base::text;
 use crate::dialect::Reader;
 use crate::engine::{Breach, Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
+use crate::environment::Environment;
 use crate::event::{Line, Mark};
 use crate::journal::Intent;
 use crate::lasting::{Asked, WriteBack};
 use crate::nomad::{Client, Planned, Submission, canonical, is_unchanged, job_version};
 use crate::step::build::Inputs;
 use crate::step::jobs::{
-    PATIENCE, check_version, client, fingerprint, plan_lines, refused, unreachable, watch,
+    PATIENCE, check_version, client, fingerprint, of_others, plan_lines, refused, unreachable, watch,
 };
 
 /// How often a job may change under our eyes before we give up looking at it.
@@ -82,7 +83,7 @@ impl Step for Patch {
         // Nothing is changed yet: the version is asked for beside the jobs.
         let (checked, looked, deployments) = tokio::join!(
             check_version(&client),
-            looked_at(&client, &wanted, &earlier),
+            looked_at(&client, environment, &wanted, &earlier),
             client.open_deployments()
         );
         // Where they may not be seen, nothing is said of them.
@@ -124,6 +125,7 @@ impl Step for Patch {
                 }
                 Some(planned) => {
                     lines.push(Line::new(Mark::Change, 0, format!("{id} changes")));
+                    lines.extend(of_others(environment, &job.id));
                     lines.extend(plan_lines(&planned, 1));
                     let open = deployments.iter().filter(|deployment| deployment.job_id == job.id);
                     lines.extend(open.map(|deployment| {
@@ -176,7 +178,7 @@ impl Step for Patch {
         let Material { jobs, lasting, back } = *material;
         lasting.still().await?;
         if wanted.only == Some(Only::File) {
-            return files::execute(cx, &lasting).await;
+            return files::execute(cx, &self.inputs.environment, &lasting).await;
         }
         // Its version was asked for when the jobs were looked at.
         let client = self.inputs.environment.nomad().await.map_err(unreachable)?;
@@ -357,8 +359,13 @@ async fn looks(client: &Client, jobs: Vec<Edited>) -> Result<Vec<Looked>, StepEr
 
 /// The jobs as they would be; of those that change meanwhile, as they are then. Each goes its own way: it is
 /// planned while others are still being read, but where an earlier attempt has to be known first.
-async fn looked_at(client: &Client, wanted: &Wanted, earlier: &Earlier) -> Result<Vec<Looked>, StepError> {
-    let from = Jobs::Running(client);
+async fn looked_at(
+    client: &Client,
+    environment: &Environment,
+    wanted: &Wanted,
+    earlier: &Earlier,
+) -> Result<Vec<Looked>, StepError> {
+    let from = Jobs::Running(client, environment);
     for _ in 0..LOOKS {
         let looked = if earlier.is_empty() {
             select(from, &wanted.services, |job| Looked::at(client, job)).await?
