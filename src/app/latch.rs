@@ -17,13 +17,16 @@ use crate::engine::{Blobs, Breach, Facts, Latch, Run};
 use crate::environment::{Environment, ReachError};
 use crate::event::Teller;
 use crate::journal::{Body, Journal};
-use crate::lasting::{self, Change, Drift, DriftError, Unsaved, ledger};
+use crate::lasting::{self, Change, Drift, DriftError, Unsaved, given_up, ledger};
 use crate::nomad::{Client, NomadError, job_id, job_modify_index};
 use crate::plan::{Operation, Plan, StepKind};
 use crate::sim;
 
 /// How a person says that what isn't saved may be lost.
 const DISCARD: &str = "--discard-patches";
+
+/// Why a change that nobody would lose by a stop isn't asked about any more.
+const PAST: &str = "nothing to lose at the stop";
 
 /// How many unsaved patches the end of a run names.
 const SHOWN: usize = 3;
@@ -71,7 +74,7 @@ impl Opened {
             teller.warn(format!("and {more} more: blackstart status -e {}", self.settings.name));
         }
         if !unsaved.is_empty() {
-            teller.note(ways_out(&self.settings.name, &unsaved));
+            teller.note(ways_out(&self.settings.name, &lasting::write_flags(environment)));
         }
         Ok(())
     }
@@ -91,15 +94,9 @@ impl Opened {
     }
 }
 
-/// What to do about unsaved patches.
-pub fn ways_out(environment: &str, unsaved: &[Unsaved]) -> String {
-    // What the files have and nobody committed is not kept by writing it again.
-    let keep = if unsaved.iter().any(|patch| patch.why.in_file()) {
-        format!("keep them: blackstart patch save --commit -e {environment}")
-    } else {
-        format!("keep them: blackstart patch save -e {environment}")
-    };
-    format!("{keep}; give them up: blackstart patch drop -e {environment}")
+/// What to do about unsaved patches; `end` is that of commands that write files ([`lasting::write_flags`]).
+pub fn ways_out(environment: &str, end: &str) -> String {
+    format!("keep them: blackstart patch save {end}; give them up: blackstart patch drop -e {environment}")
 }
 
 struct Loss {
@@ -170,8 +167,13 @@ impl Latch for Loss {
                 Err(error) => return Err(error),
             }
         }
-        for Unsaved { change: Change { job, path, .. }, .. } in seen.patches {
-            records.push(Body::PatchDropped { job, path, who: self.who.clone(), how: DISCARD.into() });
+        // What is saved by now, or runs no more, must not count again once nothing runs that tells so.
+        let known = if self.takes_down() && seen.unseen.is_none() { self.undone() } else { Vec::new() };
+        let lost = |change: &Change| seen.patches.iter().any(|patch| patch.change == *change);
+        let past = known.into_iter().filter(|change| !lost(change)).map(|change| (change, PAST));
+        let given_up = seen.patches.iter().map(|patch| (patch.change.clone(), DISCARD));
+        for (Change { job, path, .. }, how) in given_up.chain(past) {
+            records.push(Body::PatchDropped { job, path, who: self.who.clone(), how: how.into() });
         }
         let mut lost = Vec::new();
         if !seen.drift.is_empty() {
@@ -233,9 +235,11 @@ impl Loss {
         }
         let looked = match &single {
             Some(Single::Stop(jobs)) => {
-                Some(by_hand(&self.environment, client, jobs, &ledger(&self.journal.all())).await)
+                let records = self.journal.all();
+                let known = [ledger(&records), given_up(&records)].concat();
+                Some(by_hand(&self.environment, client, jobs, &known).await)
             }
-            _ if self.takes_down() => Some(lasting::drift(&self.environment, client).await),
+            _ if self.takes_down() => Some(self.drift(client).await),
             _ => None,
         };
         if let Some(looked) = looked {
@@ -251,6 +255,12 @@ impl Loss {
             }
         }
         Ok(seen)
+    }
+
+    /// What runs other than its file says, but for what was given up.
+    async fn drift(&self, client: &Client) -> Result<Drift, DriftError> {
+        let found = lasting::drift(&self.environment, client).await?;
+        found.without(&given_up(&self.journal.all()), client).await.map_err(DriftError::Nomad)
     }
 
     /// Where the jobs run; none where the environment knows no Nomad, or has none up.
@@ -277,15 +287,16 @@ impl Loss {
             return Ok(());
         }
         let name = self.environment.name();
+        let end = lasting::write_flags(&self.environment);
         let (mut messages, mut help) = (Vec::new(), Vec::new());
         if !seen.patches.is_empty() {
             messages.push(self.would_undo(&seen.patches));
-            help.push(ways_out(name, &seen.patches));
+            help.push(ways_out(name, &end));
         }
         if !seen.drift.is_empty() {
             messages.push(format!("what runs isn't in the job files:\n  {}", seen.drift.join("\n  ")));
             help.push(if seen.savable {
-                format!("take what runs into the files: blackstart drift --save -e {name}")
+                format!("take what runs into the files: blackstart drift --save {end}")
             } else {
                 "give it a file; or name it in blackstart.hcl as somebody else's: nomad { ignore = […] }"
                     .into()

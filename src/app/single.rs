@@ -7,10 +7,9 @@ use crate::base::text;
 use crate::dialect::Reader;
 use crate::engine::{Blobs, Facts};
 use crate::environment::Environment;
-use crate::jobspec::Path;
 use crate::journal::Journal;
 use crate::lasting::{self, Change, Drift, DriftError, How};
-use crate::nomad::{Client, NomadError, is_unchanged, planned_apart};
+use crate::nomad::{Client, NomadError, planned_apart};
 use crate::plan::{Plan, StepKind};
 
 /// What a made plan does to single services.
@@ -47,28 +46,9 @@ pub(super) async fn by_hand(
     changes: &[Change],
 ) -> Result<Drift, DriftError> {
     let mut found = lasting::drift_of(environment, client, |id| jobs.iter().any(|job| job == id)).await?;
-    let mut left = Vec::new();
-    for job in std::mem::take(&mut found.jobs) {
-        // One without a file comes back as it was, by Nomad or by the journal's copy, and by nothing else.
-        let Some(mut patched) = job.written.clone().filter(|_| job.how == How::Differs) else { continue };
-        let mut is_patched = false;
-        for change in changes {
-            if let (true, Ok(path)) = (change.job == job.id, change.path.parse::<Path>()) {
-                is_patched = true;
-                // What can't be set there is a difference that stays.
-                let _ = path.set(&mut patched, &change.new);
-            }
-        }
-        let same = is_patched && {
-            let planned = client.plan(&patched).await.map_err(DriftError::Nomad)?;
-            is_unchanged(&planned.diff)
-        };
-        if !same {
-            left.push(job);
-        }
-    }
-    found.jobs = left;
-    Ok(found)
+    // One without a file comes back as it was, by Nomad or by the journal's copy, and by nothing else.
+    found.jobs.retain(|job| job.how == How::Differs);
+    found.without(changes, client).await.map_err(DriftError::Nomad)
 }
 
 /// Which of these jobs Nomad has forgotten, and were other when they were stopped than their files say now.

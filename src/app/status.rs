@@ -26,6 +26,8 @@ pub struct Status {
     pub unsaved: Vec<Unsaved>,
     /// Job files and var files that are in no commit, where the project lies in a git work tree.
     pub uncommitted: Vec<String>,
+    /// What commands end with that write the files.
+    pub write_flags: String,
     pub downtime: downtime::Known,
 }
 
@@ -82,6 +84,7 @@ pub async fn status(opened: &Opened) -> Result<Status, Failure> {
         changing,
         unsaved,
         uncommitted: lasting::uncommitted(&environment).await,
+        write_flags: lasting::write_flags(&environment),
         downtime,
     })
 }

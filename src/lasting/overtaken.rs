@@ -8,12 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::ledger::{changes_of, jobs, ledger};
+use super::ledger::{DROP, changes_of, jobs, ledger};
 use crate::base::RunId;
 use crate::journal::{Body, Record};
-
-/// How a person gave changes up, in the journal's words.
-pub const DROPPED: &str = "patch drop";
 
 /// One value that a run meant to set, and that was decided on since.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +45,7 @@ pub fn overtaken(records: &[Record], run: &RunId) -> (Vec<Overtaken>, usize) {
         });
         let dropped = since.iter().rev().find_map(|record| match &record.body {
             Body::PatchDropped { job: of, path: at, who, how }
-                if *of == job && *at == path && how == DROPPED =>
+                if *of == job && *at == path && how == DROP =>
             {
                 Some((record.run.clone(), who.clone()))
             }
@@ -106,7 +103,7 @@ mod tests {
         for (index, (run, value, done)) in of.iter().enumerate() {
             let evidence = document(value, index as u64 + 1);
             if *value == "dropped" {
-                let (job, path, who, how) = ("api".into(), "p".into(), "bob".into(), DROPPED.into());
+                let (job, path, who, how) = ("api".into(), "p".into(), "bob".into(), DROP.into());
                 add(run, Body::PatchDropped { job, path, who, how });
                 continue;
             }

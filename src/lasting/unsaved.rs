@@ -93,13 +93,8 @@ impl Unsaved {
         let Change { job, path, old, new, at, who, run, certain, .. } = &self.change;
         let maybe = if *certain { "" } else { " may be live" };
         let at = at.strftime("%Y-%m-%d %H:%M UTC");
-        let is_span = path.parse::<Path>().is_ok_and(|path| path.is_span());
-        let shown = |value: &Value| match value.as_i64() {
-            Some(length) if is_span => text::nanoseconds(length),
-            _ => short(value),
-        };
         let (job, path) = (text::one_line(job), text::one_line(path));
-        let (old, new) = (text::one_line(&shown(old)), text::one_line(&shown(new)));
+        let (old, new) = (text::one_line(&self.shown(old)), text::one_line(&self.shown(new)));
         let by = text::one_line(&format!("by {who} at {at}, run {run}"));
         let why = text::one_line(&self.why.words());
         let what = format!("{job} {path}: {old} → {new}{maybe}");
@@ -107,6 +102,17 @@ impl Unsaved {
             return format!("{what}\n{by}\n{why}");
         }
         format!("{job} {path}:\n{old}\n→ {new}{maybe}\n{by}\n{why}")
+    }
+}
+
+impl Unsaved {
+    /// A value as one of its place is shown.
+    pub fn shown(&self, value: &Value) -> String {
+        let is_span = self.change.path.parse::<Path>().is_ok_and(|path| path.is_span());
+        match value.as_i64() {
+            Some(length) if is_span => text::nanoseconds(length),
+            _ => short(value),
+        }
     }
 }
 

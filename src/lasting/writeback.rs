@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::changed::{Changed, changed};
 use super::files::{JobFile, Overlay, inputs, job_files, read_file, var_files};
+use super::own::Part;
 use super::replace::{ReplaceError, Replacement, check, replace};
 use super::submission::submission;
 use crate::base::{Diagnostics, Severity, Source, text};
@@ -406,6 +407,12 @@ impl WriteBack {
         self.edits.iter().filter_map(change).collect()
     }
 
+    /// Whether a job's file has a value there once all is written.
+    pub fn lands(&self, job: &str, path: &Path, value: &Value) -> bool {
+        let after = self.jobs.get(job).and_then(|placed| placed.after.as_ref());
+        after.is_some_and(|(job, _)| path.get(&job.json).unwrap_or(&Value::Null) == value)
+    }
+
     /// The file that holds a job.
     pub(super) fn file_of(&self, job: &str) -> Option<&str> {
         self.jobs.get(job)?.file.as_deref()
@@ -415,6 +422,15 @@ impl WriteBack {
     pub(super) fn edits(&self, file: &str, job: &str, counts: impl Fn(&str) -> bool) -> bool {
         let own = self.edits.iter().filter(|shared| shared.edit.file == file && shared.jobs.contains(job));
         own.into_iter().any(|shared| shared.jobs.iter().all(|job| counts(job)))
+    }
+
+    /// The edits of a file, in the order of its text.
+    pub(super) fn parts(&self, file: &str) -> Vec<Part> {
+        let own = self.edits.iter().map(|shared| &shared.edit).filter(|edit| edit.file == file);
+        let mut parts: Vec<Part> =
+            own.map(|edit| (edit.range.start, edit.range.end, edit.new.clone())).collect();
+        parts.sort();
+        parts
     }
 
     /// What stays undone for a job that counts, since it is for one that doesn't as well; a line each.

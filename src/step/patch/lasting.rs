@@ -16,8 +16,8 @@ use crate::base::text;
 use crate::engine::{Breach, Context, StepError, Touched};
 use crate::environment::Environment;
 use crate::event::{Line, Mark};
-use crate::jobspec::Path;
-use crate::lasting::{Asked, Commit, CommitError, Committed, OwnCommits, WriteBack};
+use crate::jobspec::{Change, Path};
+use crate::lasting::{Asked, Commit, CommitError, Committed, OwnCommits, WriteBack, write_flags};
 use crate::nomad::Submission;
 
 /// Names the run in a commit's message, for people.
@@ -33,6 +33,8 @@ pub(super) struct Lasting {
     /// Why the files can't be looked at.
     unreadable: Option<String>,
     shared: bool,
+    /// What the patch is for.
+    description: Option<String>,
     /// Where the lines are to be committed: what the commit would hold, or why there can be none.
     commit: Option<Result<Commit, CommitError>>,
 }
@@ -104,6 +106,7 @@ impl Lasting {
             back: None,
             unreadable: None,
             shared: wanted.shared,
+            description: wanted.description.clone(),
             commit: None,
         };
         if wanted.only != Some(Only::Live) {
@@ -148,6 +151,11 @@ impl Lasting {
         self.back.as_ref().map(|back| back.lost(id).to_vec()).unwrap_or_default()
     }
 
+    /// Whether the job's file has a value once all is written.
+    pub fn lands(&self, id: &str, change: &Change) -> bool {
+        self.back.as_ref().is_some_and(|back| back.lands(id, &change.path, &change.new))
+    }
+
     /// Why it can't be done so.
     pub fn breach(&self) -> Option<Breach> {
         if let Some((message, help)) = self.back.as_ref().and_then(|back| back.refusal(self.shared)) {
@@ -186,13 +194,17 @@ impl Lasting {
     }
 
     pub fn decision(&self) -> Value {
-        json!({ "files": self.back.as_ref().map(WriteBack::decision), "commit": self.meant() })
+        let commit = self.commit.as_ref().and_then(|commit| commit.as_ref().ok());
+        json!({
+            "files": self.back.as_ref().map(WriteBack::decision),
+            "commit": commit.map(Commit::decision),
+        })
     }
 
-    /// The commit that is meant to be made, for the decision and for the intent.
+    /// The commit that is meant to be made, for the intent.
     pub fn meant(&self) -> Value {
         match &self.commit {
-            Some(Ok(commit)) => commit.decision(),
+            Some(Ok(commit)) => commit.intent(),
             _ => Value::Null,
         }
     }
@@ -231,14 +243,14 @@ impl Lasting {
             return written;
         };
         let commit = self.commit.as_ref().and_then(|commit| commit.as_ref().ok());
-        let name = self.environment.name();
+        let end = write_flags(&self.environment);
         let still = match commit {
             Some(commit) => commit.still(&self.environment).await,
             None => Ok(()),
         };
         if let Err(error) = still {
             let message = format!("{}; the files are left alone, and nothing is committed", said(&error));
-            let help = format!("look at it, then: blackstart patch save --commit -e {name}");
+            let help = format!("look at it, then: blackstart patch save {end}");
             written.error = Some(StepError::new(message, Touched::Something).help(help));
             return written;
         }
@@ -246,7 +258,7 @@ impl Lasting {
             Ok(files) => written.files = files,
             Err(error) => {
                 let message = format!("{}; the job files don't have the patch", said(&error));
-                let help = format!("look at it, then: blackstart patch save -e {name}");
+                let help = format!("look at it, then: blackstart patch save {end}");
                 written.error = Some(StepError::new(message, Touched::Something).help(help));
                 return written;
             }
@@ -265,11 +277,11 @@ impl Lasting {
             let help = match &error {
                 CommitError::Push { to, .. } => format!(
                     "where somebody pushed there meanwhile: git pull --rebase {r} {b} && git push {r} HEAD:{b}; \
-                     else: blackstart patch save --commit -e {name}",
+                     else: blackstart patch save {end}",
                     r = to.remote,
                     b = to.name
                 ),
-                _ => format!("then: blackstart patch save --commit -e {name}"),
+                _ => format!("then: blackstart patch save {end}"),
             };
             written.error = Some(StepError::new(message, Touched::Something).help(help));
             match error {
@@ -294,10 +306,13 @@ impl Lasting {
         written
     }
 
-    /// `Patch api`, and each path below; the values are in the lines.
+    /// `Patch api`, what it is for, and each path below; the values are in the lines.
     fn message(&self, cx: &Context, held: &[Asked]) -> String {
         let jobs: Vec<&str> = held.iter().map(|asked| asked.job.as_str()).collect();
         let mut message = format!("Patch {}\n\n", text::list(&jobs));
+        if let Some(description) = &self.description {
+            message.push_str(&format!("{}\n\n", description.trim()));
+        }
         for Asked { job, values } in held {
             for (path, _) in values {
                 message.push_str(&format!("{job} {path}\n"));
