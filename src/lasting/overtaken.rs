@@ -27,7 +27,7 @@ pub struct Overtaken {
 /// The values of a run that were decided on since it was left, and how many it meant to set in all.
 pub fn overtaken(records: &[Record], run: &RunId) -> (Vec<Overtaken>, usize) {
     let Some(last) = records.iter().rposition(|record| record.run == *run) else { return (Vec::new(), 0) };
-    let mut meant: BTreeMap<(String, String), &Value> = BTreeMap::new();
+    let mut meant: BTreeMap<(&str, &str), &Value> = BTreeMap::new();
     for record in records.iter().filter(|record| record.run == *run) {
         if let Body::StepIntended { precondition, .. } = &record.body {
             let changes = jobs(precondition).flat_map(|(id, job)| changes_of(id, job));
@@ -58,6 +58,7 @@ pub fn overtaken(records: &[Record], run: &RunId) -> (Vec<Overtaken>, usize) {
             (None, Some((by, who))) => (None, by, who),
             (None, None) => continue,
         };
+        let (job, path) = (job.to_owned(), path.to_owned());
         found.push(Overtaken { job, path, meant: value.clone(), now, by, who });
     }
     (found, all)

@@ -12,7 +12,9 @@ use crate::nomad::Submission;
 
 /// The text of a job file, with the variables that it is read with.
 pub fn submission(environment: &Environment, job: &Job, inputs: &Inputs) -> Submission {
-    let declared = declared(job);
+    let given = |name: &String| name.starts_with("NOMAD_VAR_");
+    let any = !inputs.var_files.is_empty() || inputs.environment.keys().any(given);
+    let declared = if any { declared(job) } else { BTreeSet::new() };
     let secrets = environment.secrets();
     let is_public = |text: &str| secrets.mask(text) == text;
     // With what envsubst put in, so that it can be registered from there again.

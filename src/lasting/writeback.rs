@@ -14,10 +14,10 @@ use super::files::{JobFile, Overlay, inputs, job_files, read_file, var_files};
 use super::own::Part;
 use super::replace::{ReplaceError, Replacement, check, replace};
 use super::submission::submission;
-use crate::base::{Diagnostics, Severity, Source, text};
+use crate::base::{Diagnostics, Severity, Source, text, threads};
 use crate::environment::Environment;
 use crate::hcl::trace::Place;
-use crate::jobspec::{self, Edit, EditError, Edits, Inputs, Job, Path, Wanted, apply, edits};
+use crate::jobspec::{self, Edit, EditError, Edits, Inputs, Job, Path, Wanted, apply, edits_of};
 use crate::nomad::Submission;
 
 /// What a job is to have.
@@ -80,10 +80,21 @@ impl WriteBack {
         asked: &[Asked],
     ) -> Result<Self, Diagnostics> {
         let inputs = inputs(environment, overlay)?;
+        let mut holding: BTreeMap<&str, Vec<(&str, &Job)>> = BTreeMap::new();
+        for file in files {
+            if let Ok(job) = &file.job {
+                holding.entry(job.id()).or_default().push((&file.name, job));
+            }
+        }
+        let bad: Vec<&str> =
+            files.iter().filter(|file| file.job.is_err()).map(|file| file.name.as_str()).collect();
+        let found = threads::each(threads::cores(), asked, |one| {
+            let holding = holding.get(one.job.as_str()).map_or(&[][..], Vec::as_slice);
+            place(environment, holding, &bad, &inputs, one)
+        });
         let mut back = Self::default();
-        for one in asked {
-            let placed = back.place(environment, files, &inputs, one);
-            back.jobs.insert(one.job.clone(), placed);
+        for (one, (placed, source, edits)) in asked.iter().zip(found) {
+            back.add(one, placed, source, edits, &inputs);
         }
         back.conflict = back.overlap();
         if back.conflict.is_none() && !back.edits.is_empty() {
@@ -97,76 +108,22 @@ impl WriteBack {
         Ok(back)
     }
 
-    fn place(
+    /// Takes the edits of one job among the others.
+    fn add(
         &mut self,
-        environment: &Environment,
-        files: &[JobFile],
-        inputs: &Inputs,
         asked: &Asked,
-    ) -> Placed {
-        let mut placed = Placed { file: None, also: Vec::new(), lost: Vec::new(), after: None };
-        let holding: Vec<(&str, &Job)> = files
-            .iter()
-            .filter_map(|file| Some((file.name.as_str(), file.job.as_ref().ok()?)))
-            .filter(|(_, job)| job.id() == asked.job)
-            .collect();
-        let (name, job) = match holding.as_slice() {
-            [one] => *one,
-            [] => {
-                placed.lost.push(format!("no job file of '{}' holds the job", environment.name()));
-                let bad = files.iter().filter(|file| file.job.is_err()).map(|file| file.name.as_str());
-                let bad: Vec<&str> = bad.collect();
-                if !bad.is_empty() {
-                    placed.lost.push(format!("{} can't be read", text::list(&bad)));
-                }
-                return placed;
-            }
-            several => {
-                let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
-                placed.lost.push(format!("several files hold the job: {}", text::list(&names)));
-                return placed;
-            }
-        };
-        placed.file = Some(name.to_owned());
-        let source = Arc::clone(job.source.original().unwrap_or(&job.source));
-        let wanted: Vec<Wanted> = asked
-            .values
-            .iter()
-            .map(|(path, value)| Wanted { path: path.clone(), value: value.clone() })
-            .collect();
-        // Files are for many eyes.
-        let secrets = environment.secrets();
-        let placing = |wanted: &[Wanted]| -> Result<Edits, Option<EditError>> {
-            let found = edits(&source, inputs, wanted).map_err(Some)?;
-            let public = found.edits.iter().all(|edit| secrets.mask(&edit.new) == edit.new);
-            if public { Ok(found) } else { Err(None) }
-        };
-        let Edits { edits: found, also } = match placing(&wanted) {
-            Ok(found) => found,
-            Err(_) => {
-                // Those that have a place are taken there all the same.
-                let mut fit: Vec<Wanted> = Vec::new();
-                let mut found = Edits::default();
-                for one in wanted {
-                    let tried: Vec<Wanted> = fit.iter().cloned().chain([one.clone()]).collect();
-                    match placing(&tried) {
-                        Ok(edits) => (fit, found) = (tried, edits),
-                        Err(Some(error)) => placed.lost.push(why(&one.path, &error)),
-                        Err(None) => placed.lost.push(format!(
-                            "`{}` would be a secret in the file: put it where secrets are kept",
-                            one.path
-                        )),
-                    }
-                }
-                found
-            }
-        };
-        placed.also = also;
-        self.texts.insert(name.to_owned(), source);
+        placed: Placed,
+        source: Option<Arc<Source>>,
+        edits: Vec<Edit>,
+        inputs: &Inputs,
+    ) {
+        self.jobs.insert(asked.job.clone(), placed);
+        let Some(source) = source else { return };
+        self.texts.insert(source.name.clone(), source);
         for file in &inputs.var_files {
             self.texts.insert(file.name.clone(), Arc::clone(file));
         }
-        for edit in found {
+        for edit in edits {
             let same = |known: &&mut Shared| {
                 known.edit.file == edit.file && known.edit.range == edit.range && known.edit.new == edit.new
             };
@@ -175,7 +132,6 @@ impl WriteBack {
                 None => self.edits.push(Shared { edit, jobs: BTreeSet::from([asked.job.clone()]) }),
             }
         }
-        placed
     }
 
     /// Two edits of one place that differ.
@@ -220,10 +176,11 @@ impl WriteBack {
     /// Evaluates each job with all edits made: what it then doesn't have won't last.
     fn prove(&mut self, environment: &Environment, after: &Overlay, asked: &[Asked]) {
         let Ok(inputs) = inputs(environment, after) else { return };
-        for one in asked {
-            let Some(placed) = self.jobs.get_mut(&one.job) else { continue };
-            let Some(file) = &placed.file else { continue };
-            let Ok(job) = read_file(environment, file, &inputs, after) else { continue };
+        let jobs = threads::each(threads::cores(), asked, |one| {
+            read_file(environment, self.file_of(&one.job)?, &inputs, after).ok()
+        });
+        for (one, job) in asked.iter().zip(jobs) {
+            let (Some(placed), Some(job)) = (self.jobs.get_mut(&one.job), job) else { continue };
             for (path, value) in &one.values {
                 let told = placed.lost.iter().any(|why| why.contains(&path.to_string()));
                 if !told && path.get(&job.json).unwrap_or(&Value::Null) != value {
@@ -238,23 +195,22 @@ impl WriteBack {
     fn newly_refused(&self, files: &[JobFile]) -> Vec<String> {
         let errors = |job: &Job, inputs: &Inputs| -> Vec<String> {
             let found = jobspec::check(job, inputs);
-            found
-                .0
-                .iter()
-                .filter(|one| one.severity == Severity::Error)
-                .map(|one| one.message.clone())
-                .collect()
+            let errors = found.0.iter().filter(|one| one.severity == Severity::Error);
+            errors.map(|one| one.message.clone()).collect()
         };
-        let mut unfit = Vec::new();
-        for placed in self.jobs.values() {
-            let Some((after, inputs)) = &placed.after else { continue };
-            let before = files.iter().find(|file| placed.file.as_ref() == Some(&file.name));
-            let before = before.and_then(|file| file.job.as_ref().ok());
-            let before = before.map(|job| errors(job, inputs)).unwrap_or_default();
-            let new = errors(after, inputs).into_iter().filter(|error| !before.contains(error));
-            unfit.extend(new.map(|error| format!("{}: {error}", after.source.name)));
-        }
-        unfit
+        let all: Vec<&Placed> = self.jobs.values().collect();
+        let unfit = threads::each(threads::cores(), &all, |placed| {
+            let Some((after, inputs)) = &placed.after else { return Vec::new() };
+            let mut new = errors(after, inputs);
+            if !new.is_empty() {
+                let before = files.iter().find(|file| placed.file.as_ref() == Some(&file.name));
+                let before = before.and_then(|file| file.job.as_ref().ok());
+                let before = before.map(|job| errors(job, inputs)).unwrap_or_default();
+                new.retain(|error| !before.contains(error));
+            }
+            new.iter().map(|error| format!("{}: {error}", after.source.name)).collect()
+        });
+        unfit.concat()
     }
 
     /// What else changes with the edited texts: in this environment and in the others that read them.
@@ -268,18 +224,15 @@ impl WriteBack {
         let edited: BTreeSet<&str> = self.edits.iter().map(|shared| shared.edit.file.as_str()).collect();
         let own: BTreeSet<&str> = self.jobs.values().filter_map(|placed| placed.file.as_deref()).collect();
         let (mut others, mut protected) = (Vec::new(), BTreeSet::new());
-        for change in changed(environment, Ok(files), &edited, after).unwrap_or_default() {
-            if !own.contains(change.file.as_str()) {
-                others.push((true, change.words(None)));
-            }
-        }
+        let strangers = changed(environment, Ok(files), &edited, after, &own).unwrap_or_default();
+        others.extend(strangers.iter().map(|change| (true, change.words(None))));
         for sibling in environment.siblings() {
             // An edited job file may be anybody's, a var file is whose settings name it.
             let by_variables = var_files(sibling).any(|name| edited.contains(name.as_str()));
             if !by_variables && edited.is_disjoint(&own) {
                 continue;
             }
-            let found = match changed(sibling, Err(before), &edited, after) {
+            let found = match changed(sibling, Err(before), &edited, after, &BTreeSet::new()) {
                 Ok(found) => found,
                 Err(why) => {
                     // What nobody can look at may change.
@@ -481,7 +434,7 @@ impl WriteBack {
 
     /// Whether the files can be written as they were shown; asked before anything is done.
     pub fn check(&self, environment: &Environment) -> Result<(), ReplaceError> {
-        self.replacements(|_| true).iter().try_for_each(|file| check(environment.root(), file).map(drop))
+        check(environment.root(), &self.replacements(|_| true)).map(drop)
     }
 
     /// Writes the edits of those jobs that count; the names of the files. An edit that is for a job that
@@ -504,6 +457,68 @@ impl WriteBack {
         };
         after.filter_map(with_before).collect()
     }
+}
+
+/// Looks where the values of a job come from: how they are placed, the text of the file that holds the job, and
+/// the edits.
+fn place(
+    environment: &Environment,
+    holding: &[(&str, &Job)],
+    bad: &[&str],
+    inputs: &Inputs,
+    asked: &Asked,
+) -> (Placed, Option<Arc<Source>>, Vec<Edit>) {
+    let mut placed = Placed { file: None, also: Vec::new(), lost: Vec::new(), after: None };
+    let (name, job) = match holding {
+        [one] => *one,
+        [] => {
+            placed.lost.push(format!("no job file of '{}' holds the job", environment.name()));
+            if !bad.is_empty() {
+                placed.lost.push(format!("{} can't be read", text::list(bad)));
+            }
+            return (placed, None, Vec::new());
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+            placed.lost.push(format!("several files hold the job: {}", text::list(&names)));
+            return (placed, None, Vec::new());
+        }
+    };
+    placed.file = Some(name.to_owned());
+    let wanted: Vec<Wanted> = asked
+        .values
+        .iter()
+        .map(|(path, value)| Wanted { path: path.clone(), value: value.clone() })
+        .collect();
+    // Files are for many eyes.
+    let secrets = environment.secrets();
+    let placing = |wanted: &[Wanted]| -> Result<Edits, Option<EditError>> {
+        let found = edits_of(job, inputs, wanted).map_err(Some)?;
+        let public = found.edits.iter().all(|edit| secrets.mask(&edit.new) == edit.new);
+        if public { Ok(found) } else { Err(None) }
+    };
+    let Edits { edits, also } = match placing(&wanted) {
+        Ok(found) => found,
+        Err(_) => {
+            // Those that have a place are taken there all the same.
+            let mut fit: Vec<Wanted> = Vec::new();
+            let mut found = Edits::default();
+            for one in wanted {
+                let tried: Vec<Wanted> = fit.iter().cloned().chain([one.clone()]).collect();
+                match placing(&tried) {
+                    Ok(edits) => (fit, found) = (tried, edits),
+                    Err(Some(error)) => placed.lost.push(why(&one.path, &error)),
+                    Err(None) => placed.lost.push(format!(
+                        "`{}` would be a secret in the file: put it where secrets are kept",
+                        one.path
+                    )),
+                }
+            }
+            found
+        }
+    };
+    placed.also = also;
+    (placed, Some(Arc::clone(job.source.original().unwrap_or(&job.source))), edits)
 }
 
 fn why(path: &Path, error: &EditError) -> String {
@@ -535,16 +550,19 @@ fn line_change(file: &str, edit: &Edit) -> (String, String) {
 fn says_the_same(written: &Value, running: &Value) -> bool {
     let said = Path::every(written);
     let free = |path: &str| [".env", ".config", "meta"].iter().any(|map| path.contains(map));
-    let known: BTreeSet<String> = said.iter().map(|(path, _)| path.to_string()).collect();
     let is_so = |path: &Path, value: &Value| {
         let now = path.get(running).filter(|now| !now.is_null());
         now == Some(value) || is_silent(value, now) || is_inherited(path, value, written, running)
     };
-    said.iter().all(|(path, value)| is_so(path, value))
-        && Path::every(running).iter().all(|(path, value)| {
-            let path = path.to_string();
-            !free(&path) || known.contains(&path) || value.as_object().is_some_and(serde_json::Map::is_empty)
-        })
+    if !said.iter().all(|(path, value)| is_so(path, value)) {
+        return false;
+    }
+    let known: BTreeSet<&Path> = said.iter().map(|(path, _)| path).collect();
+    Path::every(running).iter().all(|(path, value)| {
+        known.contains(path)
+            || value.as_object().is_some_and(serde_json::Map::is_empty)
+            || !free(&path.to_string())
+    })
 }
 
 /// Whether a file that has this value leaves it to the server what it is.

@@ -1,6 +1,6 @@
 //! From wanted values to edits, and the proof that these give them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::jobspec::edit::EditError;
 use crate::jobspec::edit::draft::Draft;
 use crate::jobspec::edit::plan::{Goal, plan};
 use crate::jobspec::envsubst;
-use crate::jobspec::job::{self, Inputs, parse};
+use crate::jobspec::job::{self, Inputs, Job, parse};
 use crate::jobspec::path::Path;
 use crate::jobspec::trail::Trail;
 
@@ -65,7 +65,13 @@ pub fn apply(text: &str, edits: &[Edit]) -> String {
 /// it has already needs none.
 pub fn edits(source: &Arc<Source>, inputs: &Inputs, wanted: &[Wanted]) -> Result<Edits, EditError> {
     let file = source.original().unwrap_or(source);
-    let before = parse(file, inputs).map_err(EditError::Job)?.json;
+    edits_of(&parse(file, inputs).map_err(EditError::Job)?, inputs, wanted)
+}
+
+/// As [`edits`], of a job that was read with these inputs.
+pub fn edits_of(job: &Job, inputs: &Inputs, wanted: &[Wanted]) -> Result<Edits, EditError> {
+    let file = job.source.original().unwrap_or(&job.source);
+    let before = &job.json;
     let mut goals: Vec<(Path, Json)> = Vec::new();
     let mut draft = Draft::new(file, inputs);
     let mut current = before.clone();
@@ -102,7 +108,7 @@ pub fn edits(source: &Arc<Source>, inputs: &Inputs, wanted: &[Wanted]) -> Result
         }
         goals.push((path, new));
     }
-    let also = also(&before, &current, &goals);
+    let also = also(before, &current, &goals);
     Ok(Edits { edits: draft.edits(), also })
 }
 
@@ -148,9 +154,7 @@ fn prove(job: &Json, path: &Path, wanted: &Json, at: Option<&Span>) -> Result<()
 
 /// The paths at which two states of a job differ, but for those wanted.
 fn also(before: &Json, after: &Json, goals: &[(Path, Json)]) -> Vec<String> {
-    let all = |job: &Json| -> BTreeMap<String, Json> {
-        Path::every(job).into_iter().map(|(path, value)| (path.to_string(), value.clone())).collect()
-    };
+    let all = |job| Path::every(job).into_iter().collect::<BTreeMap<Path, &Json>>();
     let (old, new) = (all(before), all(after));
     let below = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -160,9 +164,7 @@ fn also(before: &Json, after: &Json, goals: &[(Path, Json)]) -> Vec<String> {
         let goals = goals.iter().map(|(goal, _)| goal.to_string());
         goals.into_iter().any(|goal| below(path, &goal) || below(&goal, path))
     };
-    let mut paths: Vec<String> = old.keys().chain(new.keys()).cloned().collect();
-    paths.sort();
-    paths.dedup();
-    paths.retain(|path| old.get(path) != new.get(path) && !is_wanted(path));
-    paths
+    let changed = old.keys().chain(new.keys()).filter(|path| old.get(path) != new.get(path));
+    let paths: BTreeSet<String> = changed.map(Path::to_string).collect();
+    paths.into_iter().filter(|path| !is_wanted(path)).collect()
 }

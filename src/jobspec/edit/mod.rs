@@ -14,5 +14,5 @@ mod plan;
 mod value;
 
 pub use at::{edit_at, undo};
-pub use edits::{Edit, Edits, Wanted, apply, edits};
+pub use edits::{Edit, Edits, Wanted, apply, edits, edits_of};
 pub use error::EditError;
