@@ -11,6 +11,8 @@
 mod common;
 #[path = "patch/operations.rs"]
 mod operations;
+#[path = "patch/promoting.rs"]
+mod promoting;
 #[path = "patch/rolling.rs"]
 mod rolling;
 #[path = "patch/site.rs"]
@@ -23,6 +25,7 @@ use operations::{
     the_stock_client_is_not_overwritten, what_has_no_place_gets_one,
     what_the_stock_client_writes_out_is_no_change,
 };
+use promoting::{what_waits_for_a_promotion_is_gone_on_with, what_was_not_promoted_is_as_it_was};
 use rolling::a_rolling_restart_ends_at_the_one_that_ails;
 use serde_json::{Value, json};
 use site::{REPOSITORY, Site};
@@ -107,6 +110,8 @@ raw:
     a_no_to_the_second_question_puts_all_back,
     a_no_to_a_resume_says_what_was_changed,
     a_no_to_a_resume_names_what_was_done,
+    what_waits_for_a_promotion_is_gone_on_with,
+    what_was_not_promoted_is_as_it_was,
 ];
 
 /// On the sandbox alone: requests fare badly, or what is waited for takes its time.

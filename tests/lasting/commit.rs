@@ -366,3 +366,37 @@ fn a_committed_patch_is_saved_for_good() {
     site.git(&["checkout", "-q", "-b", "before", "HEAD~2"]);
     assert_eq!(site.unsaved().len(), 2);
 }
+
+#[test]
+fn who_commits_is_known_before_anything_is_done() {
+    let Some(site) = started_with_git() else { return };
+    site.git(&["config", "--unset", "user.email"]);
+    site.git(&["config", "user.useConfigOnly", "true"]);
+    let before = site.job("api");
+    let out = site.patch(&["image", "api=hot", "--commit"]).code(3);
+    out.says("git doesn't know who commits").says("user.email").never_says("Approved");
+    assert_eq!(site.job("api"), before);
+}
+
+#[test]
+fn what_is_staged_on_the_first_commit_is_named() {
+    let Some(site) = started_with_git() else { return };
+    assert_eq!(site.git(&["rev-list", "--count", "HEAD"]).trim(), "1");
+    site.fixture.replace(API, "\"blue\"", "\"green\"");
+    site.git(&["add", API]);
+    let out = site.patch(&["image", "api=hot", "--commit"]).code(3);
+    out.says("jobs/api.nomad.hcl has staged changes").never_says("ls-tree");
+}
+
+#[test]
+fn a_file_alone_is_said_to_be_uncommitted() {
+    let Some(site) = started_with_git() else { return };
+    site.run(&["status"]).code(0).never_says("not committed");
+    let out = site.patch(&["image", "api=hot", "--file-only"]).code(0);
+    out.says("not committed yet: jobs/api.nomad.hcl");
+    site.run(&["status"]).code(0).says("jobs/api.nomad.hcl is not committed");
+    site.git(&["commit", "-q", "-a", "-m", "By hand"]);
+    site.run(&["status"]).code(0).never_says("not committed");
+    let out = site.patch(&["image", "api=hotter", "--file-only", "--commit"]).code(0);
+    out.never_says("not committed");
+}

@@ -315,7 +315,7 @@ impl Site {
         Terminal(session)
     }
 
-    fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+    pub fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let joint = if path.contains('?') { '&' } else { '?' };
         send(method, &format!("{}{path}{joint}namespace={}", self.address, self.namespace()), None, body)
     }
