@@ -36,8 +36,8 @@ use taken::{
     a_refused_put_back_is_remembered, a_second_interrupt_puts_nothing_back,
     an_interrupted_one_is_remembered_where_a_file_changes, killed_between_two_it_is_gone_on_with,
     killed_while_one_fails_all_go_back, the_stock_client_did_more_meanwhile,
-    the_stock_client_did_the_same_meanwhile, those_that_depend_on_one_another_by_now_go_back_too,
-    what_becomes_of_others_is_no_reason_to_leave_it, what_may_go_back_is_in_no_file,
+    the_stock_client_did_the_same_meanwhile, what_becomes_of_others_is_no_reason_to_leave_it,
+    what_may_go_back_is_in_no_file, what_several_attempts_changed_all_goes_back,
     what_somebody_did_and_undid_is_no_failure,
 };
 
@@ -134,7 +134,7 @@ mod faulty {
         a_refusal_names_what_earlier_attempts_left,
         a_put_back_whose_answer_is_lost_is_not_known,
         what_becomes_of_others_is_no_reason_to_leave_it,
-        those_that_depend_on_one_another_by_now_go_back_too,
+        what_several_attempts_changed_all_goes_back,
     ];
 }
 

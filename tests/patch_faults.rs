@@ -286,7 +286,9 @@ fn what_is_committed_is_what_runs() {
         assert_eq!(commits, usize::from(!scenario.revert_all), "{}: {:#?}", scenario.name, usual.told);
         for (request, what) in usual.requests.iter().enumerate() {
             for (fault, (name, kind)) in TRANSIENT.into_iter().enumerate() {
-                if (request * 7 + number * 5 + fault) % 27 == 0 {
+                // What is slow is for virtual time: here a deployment may end before the answer comes.
+                let slow = matches!(kind, FaultKind::Slow(_) | FaultKind::SlowAnswer(_));
+                if !slow && (request * 7 + number * 5 + fault) % 27 == 0 {
                     let fault = Some(Bad { request, kind, from_then_on: false });
                     let trouble = Trouble { fault, ..Trouble::default() };
                     jobs.push((number, trouble, format!("{name} at {request} ({what})")));

@@ -430,9 +430,8 @@ pub fn what_becomes_of_others_is_no_reason_to_leave_it(site: &Site) {
     assert_eq!([site.version(FIRST), site.version(SECOND)], [2, 1]);
 }
 
-/// Of what attempts have kept, a cycle may come that none of them saw: there is no order then, and all the
-/// same each goes back.
-pub fn those_that_depend_on_one_another_by_now_go_back_too(site: &Site) {
+/// Two attempts were killed, and in between somebody turned round what depends on what.
+pub fn what_several_attempts_changed_all_goes_back(site: &Site) {
     let (first, second, third) = ("job_configuration", "job_creation", "job_publication");
     // Each takes long enough to be killed meanwhile.
     let slow = |id: &str, after: Option<&str>| {
