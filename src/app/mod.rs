@@ -26,6 +26,7 @@ mod stopped;
 mod validate;
 
 pub use crate::lasting::{Drift, Drifted, How};
+pub use crate::nomad::JobState;
 pub use crate::step::{OnFailure, Only, ServiceChange, Wanted};
 pub use downtime::{Known, last_stop};
 pub use drift::drift;

@@ -1,10 +1,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use reqwest::Method;
 use serde_json::Value;
 
 use super::site::{Site, job};
+use crate::common::wait_until;
 
 const API: &str = "jobs/api.nomad.hcl";
 const SHARED: &str = "vars/shared.nomadvars.hcl";
@@ -295,4 +297,30 @@ fn a_value_of_the_environment_stays_there() {
     let out = site.patch(&["image", "worker=hot"]).code(0);
     out.says("this won't last").says("NOMAD_VAR_worker_tag").says("unsaved patch: worker");
     assert_eq!(site.image("worker"), "registry.example.com/worker:hot");
+}
+
+/// A dropped connection takes its terminal along: that ends a run as Ctrl-C does, with a way to go on.
+#[test]
+fn a_terminal_that_goes_away_interrupts_a_run_unless_it_was_to_outlive_it() {
+    let site = Site::started();
+    let running = site.slow_patch("registry.example.com/api:hot");
+    running.signal("HUP");
+    running.until_says("nterrupt");
+    running.signal("HUP");
+    running.wait().code(5).says("resume");
+    site.run(&["resume", "--yes"]).code(0);
+    assert_eq!(site.image("api"), "registry.example.com/api:hot");
+
+    let image = "registry.example.com/api:hotter";
+    let patch = ["patch", "image", &format!("api={image}"), "--yes", "-e", "sandbox"].map(str::to_owned);
+    let command = site.fixture.command(&patch);
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+    nohup.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nohup.current_dir(command.get_current_dir().unwrap());
+    let running = site.fixture.spawn("nohup", nohup);
+    wait_until("the registration", || site.image("api") == image);
+    running.signal("HUP");
+    running.signal("HUP");
+    running.wait().code(0).never_says("nterrupt");
 }

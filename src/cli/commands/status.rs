@@ -8,7 +8,7 @@ use crate::base::text;
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
 use crate::journal::Run;
-use crate::nomad::JobState;
+
 use crate::report::Table;
 
 /// Shows an environment at a glance: resources, jobs, last run, downtime
@@ -136,8 +136,8 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
 
 /// `3 of 4 jobs healthy; 1 finished, 2 waiting`: what isn't to run now isn't counted as ill.
 fn summary(jobs: &[app::JobRow]) -> String {
-    let of = |state: JobState| jobs.iter().filter(|job| job.health.state == state).count();
-    let resting = [JobState::Finished, JobState::Stopped, JobState::Waiting];
+    let of = |state: app::JobState| jobs.iter().filter(|job| job.health.state == state).count();
+    let resting = [app::JobState::Finished, app::JobState::Stopped, app::JobState::Waiting];
     let resting: Vec<String> = resting
         .into_iter()
         .filter(|state| of(*state) > 0)
@@ -146,7 +146,7 @@ fn summary(jobs: &[app::JobRow]) -> String {
     let to_run = jobs.iter().filter(|job| !job.health.rests()).count();
     let mut words = match to_run {
         0 => String::new(),
-        all => format!("{} of {} healthy", of(JobState::Healthy), text::count(all, "job")),
+        all => format!("{} of {} healthy", of(app::JobState::Healthy), text::count(all, "job")),
     };
     if !resting.is_empty() {
         let between = if words.is_empty() { "no job is to run now: " } else { "; " };
