@@ -17,6 +17,8 @@ mod git;
 mod others;
 #[path = "lasting/patch.rs"]
 mod patch;
+#[path = "lasting/places.rs"]
+mod places;
 #[path = "lasting/site.rs"]
 mod site;
 #[path = "lasting/stop.rs"]

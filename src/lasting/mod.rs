@@ -5,6 +5,7 @@
 //! was shown. Does not: read the env files of other environments; follow what `file()` reads.
 
 mod changed;
+mod choice;
 mod commit;
 mod drift;
 mod files;
@@ -12,9 +13,11 @@ mod git;
 mod ledger;
 mod making;
 mod own;
+mod reach;
 mod replace;
 mod submission;
 mod taken;
+mod told;
 mod unsaved;
 mod writeback;
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
+use super::changed::shown;
 use super::files::{JobFile, Overlay, inputs, job_files, read_file, var_files};
 use super::git::{Git, GitError};
 use super::ledger::Change;
@@ -93,11 +94,8 @@ impl Unsaved {
         let Change { job, path, old, new, at, who, run, certain, .. } = &self.change;
         let maybe = if *certain { "" } else { " may be live" };
         let at = at.strftime("%Y-%m-%d %H:%M UTC");
-        let is_span = path.parse::<Path>().is_ok_and(|path| path.is_span());
-        let shown = |value: &Value| match value.as_i64() {
-            Some(length) if is_span => text::nanoseconds(length),
-            _ => short(value),
-        };
+        let parsed: Path = path.parse().unwrap_or_default();
+        let shown = |value: &Value| shown(&parsed, value);
         let (job, path) = (text::one_line(job), text::one_line(path));
         let (old, new) = (text::one_line(&shown(old)), text::one_line(&shown(new)));
         let by = text::one_line(&format!("by {who} at {at}, run {run}"));
@@ -107,16 +105,6 @@ impl Unsaved {
             return format!("{what}\n{by}\n{why}");
         }
         format!("{job} {path}:\n{old}\n→ {new}{maybe}\n{by}\n{why}")
-    }
-}
-
-/// A value in a few words.
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 200 {
-        text
-    } else {
-        format!("{}…", text.chars().take(200).collect::<String>())
     }
 }
 
@@ -371,11 +359,35 @@ impl Kept {
         match self {
             Self::All => None,
             Self::Unknown(reason) => Some(Why::Git { file, reason: reason.clone() }),
-            Self::Committed { overlay, .. } if has(overlay) != Some(true) => Some(Why::NotCommitted { file }),
+            Self::Committed { overlay, .. } if has(overlay) != Some(true) => {
+                Some(Why::NotCommitted { file: lacking(environment, file.clone(), overlay, has) })
+            }
             Self::Committed { pushed: Some((to, overlay)), .. } if has(overlay) != Some(true) => {
-                Some(Why::NotPushed { file, to: to.clone() })
+                Some(Why::NotPushed {
+                    file: lacking(environment, file.clone(), overlay, has),
+                    to: to.clone(),
+                })
             }
             Self::Committed { .. } => None,
         }
     }
+}
+
+/// Of a job's file and its var files, the one that has the value and isn't in the overlay so: the job's, unless it
+/// is another one alone.
+fn lacking(
+    environment: &Environment,
+    file: String,
+    overlay: &Overlay,
+    has: impl Fn(&Overlay) -> Option<bool>,
+) -> String {
+    let alone = |name: &String| {
+        let mut with = overlay.clone();
+        with.0.remove(name);
+        has(&with) == Some(true)
+    };
+    if alone(&file) {
+        return file;
+    }
+    var_files(environment).find(alone).unwrap_or(file)
 }

@@ -9,10 +9,11 @@ mod at;
 mod draft;
 mod edits;
 mod error;
+mod here;
 mod narrow;
 mod plan;
 mod value;
 
 pub use at::{edit_at, undo};
-pub use edits::{Edit, Edits, Wanted, apply, edits};
+pub use edits::{Edit, Edits, Wanted, apply, edits, edits_with};
 pub use error::EditError;

@@ -1,8 +1,10 @@
 //! All values of a job with their paths.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
-use super::syntax::{Part, Path};
+use super::syntax::{Change, Part, Path};
 use super::walk::{given_name, is_named};
 use crate::jobspec::schema::{Field, JOB, Kind, Struct};
 
@@ -13,6 +15,27 @@ impl Path {
         let mut all = Vec::new();
         fields(&JOB, job, &mut Vec::new(), &mut all);
         all
+    }
+
+    /// The values at which two jobs differ, by their paths; null where one has none.
+    pub fn differences(old: &Json, new: &Json) -> Vec<Change> {
+        let all = |job| -> BTreeMap<String, (Self, &Json)> {
+            Self::every(job).into_iter().map(|(path, value)| (path.to_string(), (path, value))).collect()
+        };
+        let (mut old, new) = (all(old), all(new));
+        let mut found: BTreeMap<String, Change> = BTreeMap::new();
+        for (name, (path, value)) in new {
+            let was = old.remove(&name).map(|(_, was)| was);
+            if was != Some(value) {
+                let old = was.cloned().unwrap_or_default();
+                found.insert(name, Change { path, old, new: value.clone() });
+            }
+        }
+        let gone = |(name, (path, old)): (String, (Self, &Json))| {
+            (name, Change { path, old: old.clone(), new: Json::Null })
+        };
+        found.extend(old.into_iter().map(gone));
+        found.into_values().collect()
     }
 }
 
