@@ -405,11 +405,11 @@ fn wrong_names_are_refused_with_the_nearest(site: &Site) {
     );
     untouched(&["job_creation/a/b/c=git-new"], &["job_creation/a/b/c"]);
     untouched(&["job_creation=git new"], &["'git new'", "space"]);
-    untouched(&["job_creation="], &["is empty"]);
+    untouched(&["job_creation="], &["the image is missing", "write job_creation=git-1a2b3c4d"]);
     untouched(&["job_creation=-x"], &["'-x'", "not an image tag"]);
     untouched(&["job_creation=sha256:12"], &["not a whole digest"]);
-    untouched(&["job_creation"], &["NAME=VALUE"]);
-    untouched(&["=git-new"], &["name is missing"]);
+    untouched(&["job_creation"], &["the image is missing"]);
+    untouched(&["=git-new"], &["the service is missing"]);
     untouched(&["job_creation=git-new", "job_creation=git-old"], &["named twice"]);
     // One wrong name among right ones stops all of them.
     untouched(
@@ -444,7 +444,7 @@ fn a_stopped_job_stays_stopped(site: &Site) {
     common::wait_until("the stop", || site.job(JOB)["Status"] == "dead");
     let before = site.job(JOB);
     let out = site.patch(&[&format!("{JOB}=git-new"), "--yes"]).code(1);
-    out.says("the job 'job_creation' is stopped").says("start it from its file");
+    out.says("the job 'job_creation' is stopped").says("blackstart service start job_creation");
     assert_eq!(site.job(JOB), before);
     assert_eq!(site.running(JOB), [] as [Value; 0]);
 }

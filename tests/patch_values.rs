@@ -270,6 +270,15 @@ fn jobs_come_in_their_order_and_so_many_at_once() {
     let mut two = [indexes(&site, "z-first"), indexes(&site, "alone")];
     two.sort_unstable();
     assert!(two[0].1 < two[1].0, "{two:?}");
+    // What lies between two isn't patched: the order is theirs all the same.
+    let before = indexes(&site, "m-second");
+    let out = site.patches(&["image", "a-third=git-3", "z-first=git-4", "--yes"]).code(0);
+    out.says("in this order: z-first, then a-third");
+    let [first, third] = ["z-first", "a-third"].map(|id| indexes(&site, id));
+    assert!(first.1 < third.0, "{first:?} {third:?}");
+    assert_eq!(indexes(&site, "m-second"), before);
+    // One that is so already is waited for by nobody.
+    site.patches(&["image", "a-third=git-5", "z-first=git-4", "--yes"]).code(0).says("1 job changed");
     // Those that wait for one another are refused before anything is done.
     site.start_job(&service("round", "about"), None);
     site.start_job(&service("about", "round"), None);

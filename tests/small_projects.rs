@@ -218,3 +218,33 @@ fn a_stop_looks_where_nomad_is_now() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("othing to do"), "{text}");
 }
+
+#[test]
+fn a_job_of_another_namespace_is_another_environments() {
+    let job = "job \"api\" {\n  namespace = \"other\"\n  group \"g\" {\n    task \"t\" {\n      driver = \"raw_exec\"\n      config {\n        command = \"/bin/true\"\n      }\n    }\n  }\n}\n";
+    let settings = |nomad: &str| {
+        format!(
+            "project = \"small\"\nenvironment \"local\" {{\n  inherit = [\"NOMAD_NAMESPACE\"]\n  nomad {{\n    address = \
+             \"http://127.0.0.1:1\"\n    files   = [\"jobs/*.hcl\"]\n{nomad}  }}\n}}\n"
+        )
+    };
+    let look = ["patch", "set", "api", "count=2", "--file-only", "--dry-run"];
+    for (nomad, variable, place) in [
+        ("", "", Some("default")),
+        ("    namespace = \"third\"\n", "other", Some("third")),
+        ("", "third", Some("third")),
+        ("    namespace = \"other\"\n", "third", None),
+        ("", "other", None),
+    ] {
+        let dir = project(&[("blackstart.hcl", &settings(nomad)), ("jobs/api.hcl", job)]);
+        let (code, text) = blackstart(dir.path(), &[("NOMAD_NAMESPACE", variable)], &look);
+        match place {
+            None => assert_eq!(code, Some(0), "{text}"),
+            Some(there) => {
+                assert_eq!(code, Some(1), "{text}");
+                let why = format!("namespace is 'other', and the environment 'local' works in '{there}'");
+                assert!(text.contains(&why) && text.contains("jobs/api.hcl:2:15"), "{text}");
+            }
+        }
+    }
+}

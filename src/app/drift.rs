@@ -1,8 +1,8 @@
 //! What runs, held against the job files.
 
-use super::downtime::last_stop;
 use super::failure::{Failure, chain};
 use super::open::Opened;
+use super::stopped::stopped;
 use crate::lasting::{self, Drift, DriftError};
 use crate::nomad::NomadError;
 
@@ -21,11 +21,9 @@ pub async fn drift(opened: &Opened) -> Result<Drift, Failure> {
         DriftError::Nomad(error) => {
             let help = error.help().map(str::to_owned);
             if let NomadError::Unreachable(cause) = &error
-                && let Some(since) = opened.journal.runs().ok().and_then(|runs| last_stop(&runs))
+                && let Some(failure) = stopped(opened, &cause.to_string())
             {
-                let (name, since) = (&opened.settings.name, since.strftime("%Y-%m-%d %H:%M UTC"));
-                return Failure::error(format!("'{name}' is stopped since {since}: {cause}"))
-                    .help(format!("bring it up: blackstart start {name}"));
+                return failure;
             }
             Failure { help, ..Failure::error(chain(&error)) }
         }

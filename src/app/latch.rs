@@ -16,13 +16,16 @@ use crate::engine::{Blobs, Breach, Facts, Latch, Run};
 use crate::environment::{Environment, ReachError};
 use crate::event::Teller;
 use crate::journal::{Body, Journal};
-use crate::lasting::{self, Change, Drift, DriftError, Unsaved, ledger};
+use crate::lasting::{self, Change, Drift, DriftError, Unsaved, given_up, ledger};
 use crate::nomad::{Client, NomadError, job_id, job_modify_index};
 use crate::plan::{Operation, Plan, StepKind};
 use crate::sim;
 
 /// How a person says that what isn't saved may be lost.
 const DISCARD: &str = "--discard-patches";
+
+/// Why a change that nobody would lose by a stop isn't asked about any more.
+const PAST: &str = "nothing to lose at the stop";
 
 /// How many unsaved patches the end of a run names.
 const SHOWN: usize = 3;
@@ -70,7 +73,7 @@ impl Opened {
             teller.warn(format!("and {more} more: blackstart status -e {}", self.settings.name));
         }
         if !unsaved.is_empty() {
-            teller.note(ways_out(&self.settings.name, &unsaved));
+            teller.note(ways_out(&self.settings.name, &lasting::write_flags(environment)));
         }
         Ok(())
     }
@@ -90,15 +93,9 @@ impl Opened {
     }
 }
 
-/// What to do about unsaved patches.
-pub fn ways_out(environment: &str, unsaved: &[Unsaved]) -> String {
-    // What the files have and nobody committed is not kept by writing it again.
-    let keep = if unsaved.iter().any(|patch| patch.why.in_file()) {
-        format!("keep them: blackstart patch save --commit -e {environment}")
-    } else {
-        format!("keep them: blackstart patch save -e {environment}")
-    };
-    format!("{keep}; give them up: blackstart patch drop -e {environment}")
+/// What to do about unsaved patches; `end` is that of commands that write files ([`lasting::write_flags`]).
+pub fn ways_out(environment: &str, end: &str) -> String {
+    format!("keep them: blackstart patch save {end}; give them up: blackstart patch drop -e {environment}")
 }
 
 struct Loss {
@@ -164,8 +161,13 @@ impl Latch for Loss {
                 Err(error) => return Err(error),
             }
         }
-        for Unsaved { change: Change { job, path, .. }, .. } in seen.patches {
-            records.push(Body::PatchDropped { job, path, who: self.who.clone(), how: DISCARD.into() });
+        // What is saved by now, or runs no more, must not count again once nothing runs that tells so.
+        let known = if self.takes_down() && seen.unseen.is_none() { self.undone() } else { Vec::new() };
+        let lost = |change: &Change| seen.patches.iter().any(|patch| patch.change == *change);
+        let past = known.into_iter().filter(|change| !lost(change)).map(|change| (change, PAST));
+        let given_up = seen.patches.iter().map(|patch| (patch.change.clone(), DISCARD));
+        for (Change { job, path, .. }, how) in given_up.chain(past) {
+            records.push(Body::PatchDropped { job, path, who: self.who.clone(), how: how.into() });
         }
         let mut lost = Vec::new();
         if !seen.drift.is_empty() {
@@ -215,7 +217,7 @@ impl Loss {
         seen.patches =
             lasting::unsaved(&self.environment, changes, client.as_ref(), sim::canonical_job, None).await;
         if let (true, Some(client)) = (self.takes_down(), &client) {
-            match lasting::drift(&self.environment, client).await {
+            match self.drift(client).await {
                 Ok(found) => {
                     seen.drift = lost(&found);
                     seen.savable = found.unsaved().any(|job| job.file.is_some());
@@ -227,6 +229,12 @@ impl Loss {
             }
         }
         Ok(seen)
+    }
+
+    /// What runs other than its file says, but for what was given up.
+    async fn drift(&self, client: &Client) -> Result<Drift, DriftError> {
+        let found = lasting::drift(&self.environment, client).await?;
+        found.without(&given_up(&self.journal.all()), client).await.map_err(DriftError::Nomad)
     }
 
     /// Where the jobs run; none where the environment knows no Nomad, or has none up.
@@ -252,15 +260,16 @@ impl Loss {
             return Ok(());
         }
         let name = self.environment.name();
+        let end = lasting::write_flags(&self.environment);
         let (mut messages, mut help) = (Vec::new(), Vec::new());
         if !seen.patches.is_empty() {
             messages.push(self.would_undo(&seen.patches));
-            help.push(ways_out(name, &seen.patches));
+            help.push(ways_out(name, &end));
         }
         if !seen.drift.is_empty() {
             messages.push(format!("what runs isn't in the job files:\n  {}", seen.drift.join("\n  ")));
             help.push(if seen.savable {
-                format!("take what runs into the files: blackstart drift --save -e {name}")
+                format!("take what runs into the files: blackstart drift --save {end}")
             } else {
                 "give it a file; or name it in blackstart.hcl as somebody else's: nomad { ignore = […] }"
                     .into()

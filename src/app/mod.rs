@@ -4,6 +4,7 @@
 mod downtime;
 mod drift;
 mod failure;
+mod give_up;
 mod job;
 mod job_files;
 mod latch;
@@ -20,6 +21,7 @@ mod save;
 mod secrets;
 mod service;
 mod status;
+mod stopped;
 mod validate;
 
 pub use crate::lasting::{Drift, Drifted, How};
@@ -27,6 +29,7 @@ pub use crate::step::{OnFailure, Only, ServiceChange, Wanted};
 pub use downtime::{Known, last_stop};
 pub use drift::drift;
 pub use failure::{Code, Failure};
+pub use give_up::{GivingUp, give_up, to_give_up};
 pub use job::{
     CheckedJobs, Formatted, JobDiff, JobGraph, JobNode, JobOptions, STDIN, Side, Wait, Why, check_jobs,
     format_files, job_diff, job_graph, job_text, read_job,
@@ -42,7 +45,8 @@ pub use runs::{
     start_made,
 };
 pub use sandbox::SandboxPlace;
-pub use save::{Saving, drift_to_save, drop_patches, to_save};
+pub use save::{Saving, drift_to_save, to_save};
 pub use service::{Verb, service_plan};
 pub use status::{JobRow, Status, status};
+pub use stopped::refuse_stopped;
 pub use validate::{Checked, validate};

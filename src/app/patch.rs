@@ -32,7 +32,6 @@ pub fn patch_file(opened: &Opened, path: &Path) -> Result<PatchFile, Failure> {
     let scope = Values::new(Arc::clone(&opened.functions));
     let mut reader = Reader::new(&scope);
     reader.check_whole(&body, &PATCH_FILE, &body.span);
-    drop(reader.string(&body, "description"));
     let wanted = Wanted::read(&mut reader, &body);
     let wanted = reader.finish(wanted)?;
     Ok(PatchFile { wanted, body })
@@ -65,9 +64,16 @@ fn made(opened: &Opened, wanted: &Wanted) -> Result<Chosen, Failure> {
 
 /// What a patch wants, as a plan's text: the same for the same patch.
 fn text_of(wanted: &Wanted) -> String {
-    let mut text = String::from("plan \"patch\" {\n  operation = \"patch\"\n  wave \"patch\" {\n");
+    let description = wanted
+        .description
+        .as_ref()
+        .map(|text| format!("description = {}\n", hcl::edit::text(&text.as_str().into())));
+    let description = description.unwrap_or_default();
+    let mut text =
+        format!("plan \"patch\" {{\n  {description}  operation = \"patch\"\n  wave \"patch\" {{\n");
     text.push_str(&format!("    step \"nomad_patch\" \"{STEP}\" {{\n"));
     text.push_str(&format!("      on_failure = \"{}\"\n", wanted.on_failure.name()));
+    text.push_str(&format!("      {description}"));
     if let Some(parallel) = wanted.parallel {
         text.push_str(&format!("      parallel = {parallel}\n"));
     }
@@ -77,7 +83,8 @@ fn text_of(wanted: &Wanted) -> String {
     if let Some(only) = wanted.only {
         text.push_str(&format!("      only = \"{}\"\n", only.name()));
     }
-    for (name, _) in [("shared", wanted.shared), ("commit", wanted.commit)].iter().filter(|(_, set)| *set) {
+    let flags = [("shared", wanted.shared), ("commit", wanted.commit), ("running", wanted.running)];
+    for (name, _) in flags.iter().filter(|(_, set)| *set) {
         text.push_str(&format!("      {name} = true\n"));
     }
     for service in &wanted.services {

@@ -1,4 +1,4 @@
-//! Live changes taken into the files, or given up.
+//! Live changes taken into the files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ pub struct Saving {
 }
 
 /// The unsaved patches of these services, or all.
-fn meant(unsaved: Vec<Unsaved>, services: &[String]) -> Result<Vec<Unsaved>, Failure> {
+pub(super) fn meant(unsaved: Vec<Unsaved>, services: &[String]) -> Result<Vec<Unsaved>, Failure> {
     let jobs: Vec<&str> = unsaved.iter().map(|patch| patch.change.job.as_str()).collect();
     if let Some(stranger) = services.iter().find(|service| !jobs.contains(&service.as_str())) {
         let help = match text::nearest(stranger, jobs.iter().copied()) {
@@ -134,26 +134,9 @@ pub async fn drift_to_save(
         }
     }
     by_job.retain(|_, values: &mut BTreeMap<String, Value>| !values.is_empty());
-    saving.wanted = wanted(by_job, commit, shared);
+    // What somebody changed is a patch from here on: saved once the files have it as patches have to be.
+    saving.wanted = wanted(by_job, commit, shared).map(|wanted| Wanted { running: true, ..wanted });
     Ok(saving)
-}
-
-/// Gives unsaved patches up: they are not asked about any more. What they were, in words.
-pub async fn drop_patches(opened: &Opened, services: &[String]) -> Result<Vec<String>, Failure> {
-    let environment = opened.environment(BTreeMap::new(), None)?;
-    let patches = meant(opened.unsaved(&environment).await?, services)?;
-    if patches.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut dropped = Vec::new();
-    let mut keys = Vec::new();
-    for patch in patches {
-        let stays = if patch.why.in_file() { "; it stays in the file" } else { "" };
-        dropped.push(format!("{}{stays}", patch.words()));
-        keys.push((patch.change.job, patch.change.path));
-    }
-    forget(opened, "patch-drop", keys, "patch drop")?;
-    Ok(dropped)
 }
 
 /// Where a plan found the jobs to be as their files say, without registering them: what was patched in them
@@ -197,14 +180,21 @@ pub(super) async fn settle(
     let (gone, held): (Vec<_>, Vec<_>) = keys.partition(|key| gone.contains(key));
     for (keys, how) in [(held, "its file has it"), (gone, "what runs doesn't have it any more")] {
         if !keys.is_empty() {
-            forget(opened, "patch-saved", keys, how)?;
+            forget(opened, "patch-saved", keys, how, None)?;
         }
     }
     Ok(())
 }
 
-/// Journals, as a run of its own, that changes aren't asked about any more.
-fn forget(opened: &Opened, plan: &str, keys: Vec<(String, String)>, how: &str) -> Result<(), Failure> {
+/// Journals, as a run of its own, that changes aren't asked about any more; where that was approved, the
+/// digest, by whom and how.
+pub(super) fn forget(
+    opened: &Opened,
+    plan: &str,
+    keys: Vec<(String, String)>,
+    how: &str,
+    approved: Option<(String, String, String)>,
+) -> Result<(), Failure> {
     let run = RunId::new(opened.clock.now());
     let mut state: Option<Run> = None;
     let mut append = |body: &Body| -> Result<(), Failure> {
@@ -230,6 +220,9 @@ fn forget(opened: &Opened, plan: &str, keys: Vec<(String, String)>, how: &str) -
         who: opened.who.clone(),
         root: opened.root.display().to_string(),
     })?;
+    if let Some((digest, who, how)) = approved {
+        append(&Body::Approved { digest, who, how })?;
+    }
     for (job, path) in keys {
         append(&Body::PatchDropped { job, path, who: opened.who.clone(), how: how.to_owned() })?;
     }

@@ -24,6 +24,8 @@ pub struct Status {
     pub changing: Option<Holder>,
     /// Live changes that no file has.
     pub unsaved: Vec<Unsaved>,
+    /// What commands end with that write the files.
+    pub write_flags: String,
     pub downtime: downtime::Known,
 }
 
@@ -79,6 +81,7 @@ pub async fn status(opened: &Opened) -> Result<Status, Failure> {
         unfinished,
         changing,
         unsaved,
+        write_flags: lasting::write_flags(&environment),
         downtime,
     })
 }

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::base::text;
 use crate::engine::{Answer, Approver, Question};
-use crate::report::Reporter;
+use crate::report::{Options, Page, Reporter, Styled};
 
 /// How often a wrong name may be typed.
 const TRIES: usize = 3;
@@ -145,10 +145,13 @@ fn typed(name: &str) -> bool {
     false
 }
 
-/// A line between two prompts: the reporter waits until they are over.
+/// Lines between two prompts, as wide as the terminal is: the reporter waits until they are over.
 #[expect(clippy::print_stderr, reason = "prompts write for themselves, to where dialoguer does")]
 fn told(text: &str) {
-    eprintln!("{text}");
+    let page = Page::from(&Options::detect(false, 0, false));
+    for row in text.split('\n').flat_map(|line| Styled::new(0).plain(line).lay_out(&page)) {
+        eprintln!("{row}");
+    }
 }
 
 /// A whole word and Enter: one key, or what was typed ahead, approves nothing.

@@ -8,6 +8,7 @@ use super::look::Looked;
 use super::run::{Approval, Finished, Resume, Run, end};
 use crate::event::{Ending, What};
 use crate::journal::{self, Body, JournalError};
+use crate::plan::Operation;
 
 /// Journals the start of a new run.
 pub(super) fn start(run: &Run) -> Result<(), JournalError> {
@@ -90,7 +91,15 @@ pub(super) async fn approve(run: &Run, looked: &Looked, approval: Approval) -> R
                 environment: run.environment.clone(),
                 protected: run.protected,
                 also,
-                what: format!("run {}", run.plan.name),
+                what: match run
+                    .plan
+                    .description
+                    .as_ref()
+                    .filter(|_| run.plan.operation == Some(Operation::Patch))
+                {
+                    Some(description) => format!("run {} ({description})", run.plan.name),
+                    None => format!("run {}", run.plan.name),
+                },
             };
             run.approver.ask(&question).await
         }

@@ -96,8 +96,8 @@ impl Environment {
         if let Some(expr) = settings.and_then(|nomad| nomad.address.as_ref()) {
             return self.late_string(expr, "Nomad's address").await;
         }
-        if let Some(address) = self.parts.variables.get("NOMAD_ADDR") {
-            return Ok(address.clone());
+        if let Some(address) = self.variable("NOMAD_ADDR") {
+            return Ok(address);
         }
         Err(ReachError::NotConfigured {
             environment: self.name().to_owned(),
@@ -113,21 +113,34 @@ impl Environment {
         let token = match settings.and_then(|nomad| nomad.token.as_ref()) {
             Some(TokenSource::Value(expr)) => Some(self.late_string(expr, "Nomad's token").await?),
             Some(TokenSource::File(path, _)) => Some(self.token_file(path)?),
-            None => self.parts.variables.get("NOMAD_TOKEN").cloned(),
+            None => self.variable("NOMAD_TOKEN"),
         };
         if let Some(token) = &token {
             self.secrets().add(token);
         }
-        let variable = |name: &str| self.parts.variables.get(name).filter(|value| !value.is_empty()).cloned();
-        let namespace = settings.and_then(|nomad| nomad.namespace.clone());
         let region = settings.and_then(|nomad| nomad.region.clone());
         let access = Access {
             token,
-            namespace: namespace.or_else(|| variable("NOMAD_NAMESPACE")),
-            region: region.or_else(|| variable("NOMAD_REGION")),
+            namespace: self.namespace_given(),
+            region: region.or_else(|| self.variable("NOMAD_REGION")),
         };
         let transport = self.transport_to(&address)?;
         Ok(Client::new(transport, &address, access, self.clock().clone()))
+    }
+
+    /// The namespace that this environment works in.
+    pub fn nomad_namespace(&self) -> String {
+        self.namespace_given().unwrap_or_else(|| "default".to_owned())
+    }
+
+    fn namespace_given(&self) -> Option<String> {
+        let own = self.settings().nomad.as_ref().and_then(|nomad| nomad.namespace.clone());
+        own.or_else(|| self.variable("NOMAD_NAMESPACE"))
+    }
+
+    /// What a variable of the stock client says; an empty one says nothing.
+    fn variable(&self, name: &str) -> Option<String> {
+        self.parts.variables.get(name).filter(|value| !value.is_empty()).cloned()
     }
 
     /// The environment's own transport, or one with its certificates: the same for all clients of an address,
@@ -139,7 +152,7 @@ impl Environment {
             client_key: nomad.client_key.clone(),
             server_name: nomad.tls_server_name.clone(),
         });
-        let tls = named.or(Tls::of_variables(|name| self.parts.variables.get(name).cloned()));
+        let tls = named.or(Tls::of_variables(|name| self.variable(name)));
         if self.is_rehearsal() || !tls.wants_own(address) {
             return Ok(Arc::clone(self.transport()));
         }

@@ -45,9 +45,8 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// As the variables of the stock client say (`NOMAD_CACERT` and so on); what is empty isn't set.
-    pub fn of_variables(value: impl Fn(&str) -> Option<String>) -> Self {
-        let set = |name: &str| value(name).filter(|value| !value.is_empty());
+    /// As the variables of the stock client say: `NOMAD_CACERT` and so on.
+    pub fn of_variables(set: impl Fn(&str) -> Option<String>) -> Self {
         let file = |name: &str| set(name).map(PathBuf::from);
         Self {
             ca_cert: file("NOMAD_CACERT"),

@@ -133,6 +133,12 @@ pub fn place_of_depends_on(source: &Arc<Source>) -> Option<Span> {
     Some(expr.span.clone())
 }
 
+/// Where a job file says which namespace its job is in.
+pub fn place_of_namespace(source: &Arc<Source>) -> Option<Span> {
+    let body = body(source).ok()?;
+    Some(body.blocks("job").next()?.body.attribute("namespace")?.expr.span.clone())
+}
+
 fn missing_job(source: &Arc<Source>) -> Diagnostic {
     Diagnostic::error("there is no job in this file")
         .at(&Span::new(source, 0..0))

@@ -53,7 +53,7 @@ mod view;
 pub use check::check;
 pub use edit::{Edit, EditError, Edits, Wanted, apply, edit_at, edits, edits_with, undo};
 pub use envsubst::{UNKNOWN, substituted};
-pub use job::{Inputs, Job, declared, parse, place_of_depends_on};
+pub use job::{Inputs, Job, declared, parse, place_of_depends_on, place_of_namespace};
 pub use path::{Change, Path, PathError};
 pub use places::{Places, places};
 pub use print::print;

@@ -241,6 +241,16 @@ impl Commit {
         })
     }
 
+    /// As [`Self::decision`], with the edits that each file is made of: a run that is cut off may have
+    /// committed some of them.
+    pub fn intent(&self) -> Value {
+        let mut intent = self.decision();
+        for file in &self.files {
+            intent["files"][&file.path]["parts"] = json!(self.back.parts(&file.name));
+        }
+        intent
+    }
+
     /// Whether all is as it was when it was looked at; asked right before anything is done with it.
     pub async fn still(&self, environment: &Environment) -> Result<(), CommitError> {
         let stale = |what: String| Err(CommitError::Stale(what));
@@ -320,7 +330,19 @@ async fn is_own(git: &Git, own: &OwnCommits, id: &str, parent: &str) -> Result<b
     if own.is_recorded(id) {
         return Ok(true);
     }
-    Ok(own.was_meant_on(parent) && own.was_meant(parent, &git.changed_by(id).await?))
+    if !own.was_meant_on(parent) {
+        return Ok(false);
+    }
+    let changed = git.changed_by(id).await?;
+    if own.was_meant(parent, &changed, &BTreeMap::new()) {
+        return Ok(true);
+    }
+    // Some of the edits may be all that it has.
+    let paths = || changed.keys().cloned();
+    let (before, after) = (git.texts(parent, paths()).await?, git.texts(id, paths()).await?);
+    let both = |(path, before): (String, String)| Some((path.clone(), (before, after.get(&path)?.clone())));
+    let texts = before.into_iter().filter_map(both).collect();
+    Ok(own.was_meant(parent, &changed, &texts))
 }
 
 /// Nothing but the journal's own commits may go along with a push.

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::files::{JobFile, Overlay, job_files};
+use super::ledger::Change;
 use crate::base::{Diagnostics, text};
 use crate::environment::Environment;
-use crate::jobspec::Job;
+use crate::jobspec::{Job, Path};
 use crate::nomad::{
     Client, DiffLine, NomadError, Sign, diff_lines, is_stopped, is_unchanged, job_id, job_version,
 };
@@ -36,6 +37,31 @@ impl Drift {
     /// stopped, which they bring back.
     pub fn unsaved(&self) -> impl Iterator<Item = &Drifted> {
         self.jobs.iter().filter(|job| matches!(job.how, How::Differs | How::NoFile))
+    }
+}
+
+impl Drift {
+    /// Leaves out what differs only by changes that were given up: that is known, and nobody wants it kept.
+    pub async fn without(mut self, given_up: &[Change], client: &Client) -> Result<Self, NomadError> {
+        let mut jobs = Vec::new();
+        for mut job in std::mem::take(&mut self.jobs) {
+            let mut written = job.written.clone().unwrap_or_default();
+            let mut set = false;
+            for change in given_up.iter().filter(|change| job.how == How::Differs && change.job == job.id) {
+                let path = change.path.parse::<Path>();
+                set |= path.is_ok_and(|path| path.set(&mut written, &change.new).is_ok());
+            }
+            if set {
+                let planned = client.plan(&written).await?;
+                if is_unchanged(&planned.diff) {
+                    continue;
+                }
+                job.lines = diff_lines(&planned.diff);
+            }
+            jobs.push(job);
+        }
+        self.jobs = jobs;
+        Ok(self)
     }
 }
 

@@ -84,7 +84,18 @@ pub fn read_file(
     let text = overlay
         .read(environment.root(), name)
         .map_err(|error| Diagnostics::from(Diagnostic::error(format!("{name} can't be read: {error}"))))?;
-    jobspec::parse(&Source::new(name, text), inputs)
+    let job = jobspec::parse(&Source::new(name, text), inputs)?;
+    let (own, there) = (job.json["Namespace"].as_str().unwrap_or_default(), environment.nomad_namespace());
+    if own.is_empty() || own == there {
+        return Ok(job);
+    }
+    // Elsewhere it is another job, which none of our requests would find.
+    let environment = environment.name();
+    let message =
+        format!("this job's namespace is '{own}', and the environment '{environment}' works in '{there}'");
+    let help = format!("an environment for it says nomad {{ namespace = \"{own}\" }}");
+    let found = Diagnostic::error(message).help(help);
+    Err(jobspec::place_of_namespace(&job.source).map_or(found.clone(), |place| found.at(&place)).into())
 }
 
 /// What the job files of an environment are read with: its var files, and the `NOMAD_VAR_…` and

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::files::Overlay;
+use super::files::{Overlay, job_file_names};
 use super::own::Objects;
 use crate::base::text;
 use crate::environment::Environment;
@@ -70,11 +70,23 @@ pub struct Entry {
     pub blob: String,
 }
 
+/// What commands end with that write an environment's files: `--commit -e test` where those lie in a git
+/// work tree, and are saved once they are committed.
+pub fn write_flags(environment: &Environment) -> String {
+    let has_files = || job_file_names(environment).is_ok_and(|names| !names.is_empty());
+    let commit = if in_work_tree(environment.root()) && has_files() { "--commit " } else { "" };
+    format!("{commit}-e {}", environment.name())
+}
+
+fn in_work_tree(root: &Path) -> bool {
+    root.canonicalize().is_ok_and(|root| root.ancestors().any(|dir| dir.join(".git").exists()))
+}
+
 impl Git {
     /// The work tree of the environment's project; none where it lies in none.
     pub async fn of(environment: &Environment) -> Result<Option<Self>, GitError> {
         let root = environment.root().canonicalize()?;
-        if !root.ancestors().any(|dir| dir.join(".git").exists()) {
+        if !in_work_tree(&root) {
             return Ok(None);
         }
         let mut variables = environment.child_variables();
@@ -122,7 +134,7 @@ impl Git {
     }
 
     /// The texts of a commit's files, by their paths below the top; those that it has.
-    async fn texts(
+    pub(super) async fn texts(
         &self,
         revision: &str,
         paths: impl Iterator<Item = String>,

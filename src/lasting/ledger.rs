@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::base::RunId;
-use crate::journal::{Body, Record};
+use crate::journal::{Body, Found, Record};
+
+/// How changes are given up that may run on.
+pub const DROP: &str = "patch drop";
 
 /// One value that was changed in a running job.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +53,24 @@ struct Before {
 
 /// The values that were changed live, each as it was changed last, in the order of that.
 pub fn ledger(records: &[Record]) -> Vec<Change> {
+    in_order(read(records).0)
+}
+
+/// The changes that were given up: they may be live yet, and nobody wants them kept.
+pub fn given_up(records: &[Record]) -> Vec<Change> {
+    in_order(read(records).1)
+}
+
+fn in_order(book: BTreeMap<Key, Change>) -> Vec<Change> {
+    let mut all: Vec<Change> = book.into_values().collect();
+    all.sort_by(|a, b| (a.at, &a.job, &a.path).cmp(&(b.at, &b.job, &b.path)));
+    all
+}
+
+/// The changes that stand, and those that were given up since.
+fn read(records: &[Record]) -> (BTreeMap<Key, Change>, BTreeMap<Key, Change>) {
     let mut book: BTreeMap<Key, Change> = BTreeMap::new();
+    let mut given_up: BTreeMap<Key, Change> = BTreeMap::new();
     // What stood in the book before an intent whose outcome isn't known yet.
     let mut open: BTreeMap<(RunId, String), Vec<Before>> = BTreeMap::new();
     // What stood there before a run's first attempt at it.
@@ -66,6 +86,7 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                     let (at, who, run) = (record.at, who.clone(), record.run.clone());
                     let change = Change { job, path, old, new, at, who, run, certain: false, commit: None };
                     let last = book.insert(key.clone(), change);
+                    given_up.remove(&key);
                     let first_of = (record.run.clone(), key.clone());
                     let old = match &last {
                         Some(own) if own.run == record.run => first.get(&first_of).cloned().flatten(),
@@ -80,6 +101,7 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                 settle(&mut book, open.remove(&(record.run.clone(), step.clone())), evidence, true);
                 committed(&mut book, evidence);
                 from_files(&mut book, evidence);
+                from_files(&mut given_up, evidence);
             }
             Body::StepFailed { step, touched, evidence, .. } => {
                 let before = open.remove(&(record.run.clone(), step.clone()));
@@ -91,16 +113,27 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
                 }
                 committed(&mut book, evidence);
                 from_files(&mut book, evidence);
+                from_files(&mut given_up, evidence);
             }
-            Body::PatchDropped { job, path, .. } => {
-                book.remove(&(job.clone(), path.clone()));
+            // A look after a crash found that all of it had happened.
+            Body::StepReconciled { step, found: Found::Done, .. } => {
+                let before = open.remove(&(record.run.clone(), step.clone()));
+                for Before { key, .. } in before.into_iter().flatten() {
+                    if let Some(change) = book.get_mut(&key).filter(|change| change.run == record.run) {
+                        change.certain = true;
+                    }
+                }
+            }
+            Body::PatchDropped { job, path, how, .. } => {
+                let key = (job.clone(), path.clone());
+                if let Some(change) = book.remove(&key).filter(|_| how == DROP) {
+                    given_up.insert(key, change);
+                }
             }
             _ => {}
         }
     }
-    let mut all: Vec<Change> = book.into_values().collect();
-    all.sort_by(|a, b| (a.at, &a.job, &a.path).cmp(&(b.at, &b.job, &b.path)));
-    all
+    (book, given_up)
 }
 
 /// What an outcome says of the changes that were intended. Of a job that it doesn't name they weren't done
@@ -255,11 +288,26 @@ mod tests {
         book.intends("r2", &[("a", "2")]);
         book.done("r2", &[("a", "2")]);
         assert_eq!(book.says(), [row("b", "1", true), row("a", "2", true)]);
-        book.add(
-            "r3",
-            Body::PatchDropped { job: "b".into(), path: "p".into(), who: "ann".into(), how: "drop".into() },
-        );
+        let drop = || Body::PatchDropped {
+            job: "b".into(),
+            path: "p".into(),
+            who: "ann".into(),
+            how: "drop".into(),
+        };
+        book.add("r3", drop());
         assert_eq!(book.says(), [row("a", "2", true)]);
+        let dropped =
+            |book: &Book| -> Vec<Value> { given_up(&book.0).into_iter().map(|change| change.new).collect() };
+        assert_eq!(dropped(&book), ["1"]);
+        book.intends("r4", &[("b", "3")]);
+        assert_eq!(dropped(&book), [] as [&str; 0], "it is wanted again");
+        book.done("r4", &[("b", "3")]);
+        book.add("r5", drop());
+        book.done("r6", &[]);
+        assert_eq!(dropped(&book), ["3"]);
+        let Some(Record { body: Body::StepDone { evidence, .. }, .. }) = book.0.last_mut() else { panic!() };
+        *evidence = json!({ "jobs": { "b": { "index": 3, "file": "jobs/b.hcl" } } });
+        assert_eq!(dropped(&book), [] as [&str; 0], "it runs as its file says");
     }
 
     #[test]
@@ -299,6 +347,17 @@ mod tests {
             book.intends("r2", &[("a", "2")]);
             book.failed("r2", true, outcome("reverted"));
             assert_eq!(book.says(), left);
+        }
+    }
+
+    #[test]
+    fn what_a_look_found_done_is_certain() {
+        for (found, certain) in [(Found::NotDone, false), (Found::Done, true)] {
+            let mut book = Book::default();
+            book.intends("r1", &[("a", "1")]);
+            let (step, detail) = ("s".into(), String::new());
+            book.add("r1", Body::StepReconciled { step, attempt: 1, found, detail });
+            assert_eq!(book.says(), [row("a", "1", certain)]);
         }
     }
 

@@ -25,6 +25,8 @@ pub use commit::{Commit, CommitError, Committed};
 pub use drift::{Drift, DriftError, Drifted, How, drift};
 pub use files::{JobFile, Overlay, inputs, job_files, read_file, read_jobs};
 pub use git::{Branch, Entry, Git, GitError};
+pub use git::{Branch, Entry, Git, GitError, write_flags};
+pub use ledger::{Change, DROP, given_up, ledger};
 pub use ledger::{Change, ledger};
 pub use own::OwnCommits;
 pub use replace::{ReplaceError, Replacement};

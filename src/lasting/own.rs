@@ -2,7 +2,8 @@
 //!
 //! By their ids, which stand in the evidence of the steps that made them. Where a run was cut off between a
 //! commit and that record, by what its intent said that it would be: the same files, changed to the same
-//! objects, on the same commit. A message proves nothing: anybody can write one.
+//! objects, on the same commit; or to texts with some of the edits that were meant and nothing else, where a
+//! job of several in one file wasn't healthy. A message proves nothing: anybody can write one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +14,22 @@ use crate::journal::{Body, Record};
 /// Objects by path below the top of the work tree.
 pub type Objects = BTreeMap<String, String>;
 
+/// An edit of a text: bytes from, bytes to, what comes there.
+pub(super) type Part = (usize, usize, String);
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnCommits {
     recorded: BTreeSet<String>,
     /// The commit that each was to be made on, and what it was to change.
-    meant: Vec<(String, Objects)>,
+    meant: Vec<(String, BTreeMap<String, Meant>)>,
+}
+
+/// What a commit was to make of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Meant {
+    after: String,
+    /// In the order of the text.
+    parts: Vec<Part>,
 }
 
 impl OwnCommits {
@@ -45,17 +57,54 @@ impl OwnCommits {
     }
 
     /// Whether a commit on that one which changes these files, and no others, was meant. A run that failed
-    /// for some of its jobs commits the files of the others only.
-    pub(super) fn was_meant(&self, parent: &str, changed: &Objects) -> bool {
-        let all = |objects: &Objects| changed.iter().all(|(path, object)| objects.get(path) == Some(object));
-        !changed.is_empty() && self.meant.iter().any(|(on, objects)| on == parent && all(objects))
+    /// for some of its jobs commits the files of the others only, or only the edits for them: `texts` are
+    /// those of a file before and after.
+    pub(super) fn was_meant(
+        &self,
+        parent: &str,
+        changed: &Objects,
+        texts: &BTreeMap<String, (String, String)>,
+    ) -> bool {
+        let is_meant = |meant: &Meant, path: &String, object: &String| {
+            meant.after == *object
+                || texts.get(path).is_some_and(|(before, after)| has_parts(before, after, &meant.parts))
+        };
+        let all = |files: &BTreeMap<String, Meant>| {
+            let one = |(path, object)| files.get(path).is_some_and(|meant| is_meant(meant, path, object));
+            changed.iter().all(one)
+        };
+        !changed.is_empty() && self.meant.iter().any(|(on, files)| on == parent && all(files))
     }
 }
 
-fn meant(precondition: &Value) -> Option<(String, Objects)> {
+/// Whether a text became another one by some of the edits, and nothing else.
+fn has_parts(before: &str, after: &str, parts: &[Part]) -> bool {
+    // Where in `after` it may go on: with an edit or without may look the same for a while.
+    let mut at = BTreeSet::from([0]);
+    let mut from = 0;
+    let go_on = |at: &BTreeSet<usize>, text: &str| -> BTreeSet<usize> {
+        let fits = |at: &&usize| after.get(**at..).is_some_and(|rest| rest.starts_with(text));
+        at.iter().filter(fits).map(|at| at + text.len()).collect()
+    };
+    for (start, end, new) in parts {
+        let (Some(same), Some(old)) = (before.get(from..*start), before.get(*start..*end)) else {
+            return false;
+        };
+        at = go_on(&at, same);
+        at = go_on(&at, old).union(&go_on(&at, new)).copied().collect();
+        from = *end;
+    }
+    before.get(from..).is_some_and(|rest| go_on(&at, rest).contains(&after.len()))
+}
+
+fn meant(precondition: &Value) -> Option<(String, BTreeMap<String, Meant>)> {
     let commit = precondition.get("commit")?;
     let files = commit["files"].as_object()?;
-    let object = |(path, file): (&String, &Value)| Some((path.clone(), file["after"].as_str()?.to_owned()));
+    let part = |part: &Value| serde_json::from_value::<Part>(part.clone()).ok();
+    let object = |(path, file): (&String, &Value)| {
+        let parts = file["parts"].as_array().into_iter().flatten().filter_map(part).collect();
+        Some((path.clone(), Meant { after: file["after"].as_str()?.to_owned(), parts }))
+    };
     Some((commit["head"].as_str()?.to_owned(), files.iter().filter_map(object).collect()))
 }
 
@@ -104,8 +153,27 @@ mod tests {
             (vec![("a", "a1"), ("c", "c1")], false),
             (vec![], false),
         ] {
-            assert_eq!(own.was_meant("h", &changed(&files)), is, "{files:?}");
+            assert_eq!(own.was_meant("h", &changed(&files), &BTreeMap::new()), is, "{files:?}");
         }
-        assert!(!own.was_meant("other", &changed(&[("a", "a1")])));
+        assert!(!own.was_meant("other", &changed(&[("a", "a1")]), &BTreeMap::new()));
+    }
+
+    #[test]
+    fn some_of_the_edits_and_nothing_else() {
+        let before = "a = 1\nb = 1\nc = 1\n";
+        let parts: Vec<Part> = vec![(4, 5, "11".into()), (10, 11, "2".into()), (18, 18, "d = 1\n".into())];
+        for (after, is) in [
+            ("a = 11\nb = 2\nc = 1\nd = 1\n", true),
+            ("a = 11\nb = 1\nc = 1\n", true),
+            ("a = 1\nb = 2\nc = 1\n", true),
+            ("a = 1\nb = 1\nc = 1\nd = 1\n", true),
+            ("a = 1\nb = 3\nc = 1\n", false),
+            ("a = 11\nb = 1\nc = 2\n", false),
+            ("a = 11\nb = 2\nc = 1\nd = 1\ne = 1\n", false),
+            ("a = 11\n", false),
+        ] {
+            assert_eq!(has_parts(before, after, &parts), is, "{after}");
+        }
+        assert!(!has_parts("é", "e", &[(1, 1, String::new())]));
     }
 }

@@ -94,10 +94,8 @@ impl Unsaved {
         let Change { job, path, old, new, at, who, run, certain, .. } = &self.change;
         let maybe = if *certain { "" } else { " may be live" };
         let at = at.strftime("%Y-%m-%d %H:%M UTC");
-        let parsed: Path = path.parse().unwrap_or_default();
-        let shown = |value: &Value| shown(&parsed, value);
         let (job, path) = (text::one_line(job), text::one_line(path));
-        let (old, new) = (text::one_line(&shown(old)), text::one_line(&shown(new)));
+        let (old, new) = (text::one_line(&self.shown(old)), text::one_line(&self.shown(new)));
         let by = text::one_line(&format!("by {who} at {at}, run {run}"));
         let why = text::one_line(&self.why.words());
         let what = format!("{job} {path}: {old} → {new}{maybe}");
@@ -105,6 +103,13 @@ impl Unsaved {
             return format!("{what}\n{by}\n{why}");
         }
         format!("{job} {path}:\n{old}\n→ {new}{maybe}\n{by}\n{why}")
+    }
+}
+
+impl Unsaved {
+    /// A value as one of its place is shown.
+    pub fn shown(&self, value: &Value) -> String {
+        shown(&self.change.path.parse().unwrap_or_default(), value)
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::choice::{NotSo, choose};
 use super::files::{JobFile, Overlay, inputs, job_files, read_file};
+use super::own::Part;
 use super::replace::{ReplaceError, Replacement, check, replace};
 use super::submission::{says_the_same, submission};
 use crate::base::{Diagnostics, Severity, Source, text};
@@ -277,6 +278,12 @@ impl WriteBack {
         unfit
     }
 
+    /// Whether a job's file has a value there once all is written.
+    pub fn lands(&self, job: &str, path: &Path, value: &Value) -> bool {
+        let after = self.jobs.get(job).and_then(|placed| placed.after.as_ref());
+        after.is_some_and(|(job, _)| path.get(&job.json).unwrap_or(&Value::Null) == value)
+    }
+
     /// The file that holds a job.
     pub(super) fn file_of(&self, job: &str) -> Option<&str> {
         self.jobs.get(job)?.file.as_deref()
@@ -286,6 +293,15 @@ impl WriteBack {
     pub(super) fn edits(&self, file: &str, job: &str, counts: impl Fn(&str) -> bool) -> bool {
         let own = self.edits.iter().filter(|shared| shared.edit.file == file && shared.jobs.contains(job));
         own.into_iter().any(|shared| shared.jobs.iter().all(|job| counts(job)))
+    }
+
+    /// The edits of a file, in the order of its text.
+    pub(super) fn parts(&self, file: &str) -> Vec<Part> {
+        let own = self.edits.iter().map(|shared| &shared.edit).filter(|edit| edit.file == file);
+        let mut parts: Vec<Part> =
+            own.map(|edit| (edit.range.start, edit.range.end, edit.new.clone())).collect();
+        parts.sort();
+        parts
     }
 
     pub fn has_edits(&self) -> bool {

@@ -71,16 +71,16 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// The command that would do it.
-    pub fn command(&self, environment: &str) -> String {
+    /// The command that would do it; `end` is what commands end with that write files: `--commit -e test`.
+    pub fn command(&self, end: &str) -> String {
         let values: Vec<String> = self.values.iter().map(|(d, value)| format!("{d}={value}")).collect();
-        format!("blackstart patch resources {} {} -e {environment}", self.target, values.join(" "))
+        format!("blackstart patch resources {} {} {end}", self.target, values.join(" "))
     }
 }
 
 impl Advice {
-    /// In words, with the commands that would help.
-    pub fn lines(&self, environment: &str) -> Vec<String> {
+    /// In words, with the commands that would help, and that end with `end`.
+    pub fn lines(&self, end: &str) -> Vec<String> {
         let mut lines: Vec<String> = self.groups.iter().flat_map(GroupAdvice::lines).collect();
         for offer in &self.offers {
             let values: Vec<String> =
@@ -88,7 +88,7 @@ impl Advice {
             lines.push(format!(
                 "with {} it would have a place now: {}",
                 text::list(&values),
-                offer.command(environment)
+                offer.command(end)
             ));
         }
         lines

@@ -21,7 +21,7 @@ use crate::base::Clock;
 /// When a batch job counts as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BatchGoal {
-    /// Its allocations run or have finished.
+    /// Its allocations have finished, or have run for as long as it takes to be [steady](FollowOptions::steady).
     #[default]
     Started,
     /// They have finished, with success.

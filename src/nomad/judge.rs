@@ -278,7 +278,9 @@ impl View {
         if self.wanted.is_batch() {
             let finished =
                 self.own().filter(|a| a.desired_status == "run").all(|a| a.client_status == "complete");
-            let wanted = patience.batch == BatchGoal::Started || finished;
+            // One that has only just begun may end badly in a moment.
+            let begun = patience.batch == BatchGoal::Started && patience.steady;
+            let wanted = begun || finished;
             let note = if finished { "finished" } else { "running" };
             return wanted.then(|| self.healthy(Some(note)));
         }

@@ -140,6 +140,8 @@ pub const STEPS: &[BlockRule] = &[
             late("only", Type::String),
             late("shared", Type::Bool),
             late("commit", Type::Bool),
+            load("description", Type::String),
+            late("running", Type::Bool),
         ],
         &[SERVICE],
     ),

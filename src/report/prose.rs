@@ -119,7 +119,10 @@ impl Prose {
                     _ => String::new(),
                 };
                 let item = item.as_deref().unwrap_or(step);
-                let line = Styled::new(4).with(Role::Dim, counts).cutting();
+                // Of one of many its place says enough; what is told of a job stays whole.
+                let line = Styled::new(4);
+                let line = if counts.is_empty() { line } else { line.cutting() };
+                let line = line.with(Role::Dim, counts);
                 vec![line.plain(self.mask(&format!("{item}: {text}")))]
             }
             What::StepDone { step, summary, seconds } => {
@@ -370,7 +373,11 @@ impl Prose {
         let mut rest = masked.lines();
         let head = Styled::new(indent).with(role, self.mask(first)).plain(rest.next().unwrap_or_default());
         let rest = rest.filter(|line| !line.trim().is_empty());
-        std::iter::once(head).chain(rest.map(|line| Styled::new(indent + 2).plain(line))).collect()
+        let below = |line: &str| {
+            let deep = line.len() - line.trim_start_matches(' ').len();
+            Styled::new(indent + 2).plain(line).hanging(indent + 4 + deep)
+        };
+        std::iter::once(head).chain(rest.map(below)).collect()
     }
 
     fn mask(&self, text: &str) -> String {

@@ -207,7 +207,7 @@ impl Reporter {
         for (i, line) in message.lines().enumerate() {
             lines.push(match i {
                 0 => Styled::new(0).with(role, word).plain(line),
-                _ => Styled::new(2).plain(line),
+                _ => Styled::new(2).plain(line).hanging(4 + line.len() - line.trim_start_matches(' ').len()),
             });
         }
         let help = help.map(|help| self.0.secrets.mask(help)).unwrap_or_default();

@@ -115,7 +115,7 @@ impl Styled {
         let mut rows = Vec::new();
         let (mut rest, mut indent) = (cells.as_slice(), self.indent.min(width / 2));
         loop {
-            let (fits, after) = split(rest, width - indent);
+            let (fits, after) = split(rest, width - indent, width - hang);
             let pieces = fits.iter().map(|cell| (cell.role, cell.text.as_str()));
             rows.push(row(page, prefix, indent, pieces));
             if after.is_empty() {
@@ -183,14 +183,18 @@ pub(super) const SIMULATED: &str = "[simulated] ";
 /// What is left of a word says at least this much.
 const SHORTEST_CUT: usize = 24;
 
+/// Behind these a word that has to be broken is: between the parts of an image or an address.
+const JOINTS: [&str; 5] = ["/", ",", ";", "@", "&"];
+
 struct Cell {
     role: Role,
     width: usize,
     text: String,
 }
 
-/// What fits into `width`, and what comes after it: broken between words where that is possible.
-fn split(cells: &[Cell], width: usize) -> (&[Cell], &[Cell]) {
+/// What fits into `width`, and what comes after it: broken between words. A word that is too long for a line of
+/// its own, of `whole` columns, is broken behind one of its parts.
+fn split(cells: &[Cell], width: usize, whole: usize) -> (&[Cell], &[Cell]) {
     let mut used = 0;
     let fits = cells.iter().take_while(|cell| {
         used += cell.width;
@@ -203,7 +207,14 @@ fn split(cells: &[Cell], width: usize) -> (&[Cell], &[Cell]) {
     let is_space = |cell: &Cell| cell.text == " ";
     let word_begun = |end: usize| !cells[..end].iter().all(is_space);
     let space = (1..=fits).rev().find(|at| is_space(&cells[*at]) && word_begun(*at));
-    let end = space.unwrap_or(fits.max(1));
+    let word = space.map_or(0, |at| at + 1).min(fits);
+    let long = cells[word..].iter().take_while(|cell| !is_space(cell)).map(|cell| cell.width).sum::<usize>();
+    let joint = (word + 1..=fits).rev().find(|at| JOINTS.contains(&cells[at - 1].text.as_str()));
+    let end = match (joint.filter(|_| long > whole), space) {
+        (Some(joint), _) => joint,
+        (None, Some(space)) => space,
+        (None, None) => fits.max(1),
+    };
     let after = &cells[end..];
     let skipped = after.iter().take_while(|cell| is_space(cell)).count();
     (&cells[..end], &after[skipped..])
@@ -260,6 +271,23 @@ mod tests {
         let rows = line.cutting().lay_out(&page(40));
         assert!(rows.concat().contains('…') && rows.concat().ends_with("instance\"]"), "{rows:?}");
         assert!(rows.iter().all(|row| row.width() <= 40), "{rows:?}");
+    }
+
+    #[test]
+    fn a_word_longer_than_a_line_is_broken_between_its_parts() {
+        let image = "registry.example.com/a-long-team-name/another-long-name/api:git-1a2b3c4d5e6f";
+        let line = Styled::new(4).plain(format!("→ \"{image}\"")).hanging(6);
+        let rows = line.lay_out(&page(50));
+        assert_eq!(
+            rows,
+            [
+                "    → \"registry.example.com/a-long-team-name/",
+                "      another-long-name/api:git-1a2b3c4d5e6f\"",
+            ]
+        );
+        // One that has a line of its own stays whole.
+        let line = Styled::new(0).plain(format!("the image is now {image}"));
+        assert_eq!(line.lay_out(&page(80)), ["the image is now", &format!("  {image}")]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::base::{Diagnostics, text};
 use crate::engine::{Context, StepError, Touched};
 use crate::environment::{Environment, ReachError};
 use crate::event::{Line, Mark};
+use crate::lasting::write_flags;
 use crate::nomad::{
     CLOSING, Client, DiffLine, Failure, FollowOptions, NomadError, Planned, Progress, Registered, Sign,
     Verdict, depends_on, diff_lines, follow,
@@ -20,6 +21,9 @@ use crate::nomad::{
 /// How long a job may take to become healthy where the step says nothing: longer than Nomad's own
 /// progress deadline, which never starts for what can't be placed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// What to do about a job that has no place, where it was said what would give it one.
+pub(super) const ASK_FOR_LESS: &str = "make room, or ask for less in the job file and do this again";
 
 /// Jobs asked about at once.
 const AT_ONCE: usize = 8;
@@ -127,6 +131,7 @@ fn shown_diff(line: &DiffLine, depth: u8) -> Vec<Line> {
 /// Waits until what was registered is healthy; anything else is an error that says why.
 pub(super) async fn healthy(
     cx: &Context,
+    environment: &Environment,
     client: &Client,
     registered: &Registered,
     timeout: Option<Duration>,
@@ -141,7 +146,7 @@ pub(super) async fn healthy(
         _ => None,
     };
     let verdict = back_now(cx, client, verdict).await;
-    let advice = advice.map(|advice| advice.lines(cx.environment.as_str()));
+    let advice = advice.map(|advice| advice.lines(&write_flags(environment)));
     Err(unhealthy(&registered.job_id, &verdict, advice))
 }
 
@@ -217,9 +222,7 @@ fn unhealthy(job: &str, verdict: &Verdict, advice: Option<Vec<String>>) -> StepE
     let job = text::one_line(job);
     let advised = advice.is_some();
     let help = match verdict {
-        Verdict::CannotPlace { .. } if advised => {
-            Some("make room, or ask for less in the job file and do this again".to_owned())
-        }
+        Verdict::CannotPlace { .. } if advised => Some(ASK_FOR_LESS.to_owned()),
         Verdict::CannotPlace { .. } => Some(
             "make room, or ask for less in the job file (`nomad node status` shows what the nodes have)"
                 .to_owned(),

@@ -8,7 +8,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Map, Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, fingerprint, healthy, plan_lines, refused};
+use super::jobs::{ASK_FOR_LESS, client, fingerprint, healthy, plan_lines, refused};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::environment::Environment;
@@ -224,6 +224,10 @@ impl Registration<'_> {
             missing.retain(|name| !begun.contains(name));
             let help = match (error.help, missing.is_empty()) {
                 (Some(help), true) => Some(help),
+                (Some(help), false) if help == ASK_FOR_LESS => {
+                    let missing = text::list(&missing);
+                    Some(format!("{help}; not begun, and not counted in what would have a place: {missing}"))
+                }
                 (Some(help), false) => Some(format!("{help}; not begun: {}", text::list(&missing))),
                 (None, false) => Some(format!("not begun: {}", text::list(&missing))),
                 (None, true) => None,
@@ -264,7 +268,7 @@ impl Registration<'_> {
             "evaluation": registered.eval_id, "index": registered.job_modify_index, "file": job.source.name,
         });
         if self.wanted.wait {
-            healthy(self.cx, self.client, &registered, self.wanted.timeout).await?;
+            healthy(self.cx, self.environment, self.client, &registered, self.wanted.timeout).await?;
         }
         Ok(evidence)
     }

@@ -14,6 +14,7 @@ use super::build::Inputs;
 use super::jobs::{client, fingerprint, healthy, plan_lines, refused, registered_job};
 use crate::base::text;
 use crate::engine::{Breach, Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
+use crate::environment::Environment;
 use crate::event::{Line, Mark};
 use crate::journal::Intent;
 use crate::nomad::{Client, Planned, canonical, is_stopped, job_id, job_modify_index};
@@ -229,6 +230,7 @@ impl Step for NomadScale {
         let client = client(&self.0.environment).await?;
         let mut walk = Walk {
             cx,
+            environment: &self.0.environment,
             client: &client,
             wanted: &wanted,
             scaling: &scaling,
@@ -252,7 +254,7 @@ impl Step for NomadScale {
             && let Some(registered) = client.as_registered(&wanted.job).await.map_err(refused)?
         {
             // The count is there: its health was not seen.
-            healthy(cx, &client, &registered, wanted.timeout).await?;
+            healthy(cx, &self.0.environment, &client, &registered, wanted.timeout).await?;
         }
         Ok(Reconciled::NotDone("looking at the count again".into()))
     }
@@ -261,6 +263,7 @@ impl Step for NomadScale {
 /// The way from one count to another.
 struct Walk<'a> {
     cx: &'a Context,
+    environment: &'a Environment,
     client: &'a Client,
     wanted: &'a Wanted,
     scaling: &'a Scaling,
@@ -291,7 +294,7 @@ impl Walk<'_> {
         let registered = self.client.register_surely(&job, self.index, None).await.map_err(refused)?;
         self.at = next;
         self.index = registered.job_modify_index;
-        healthy(self.cx, self.client, &registered, self.wanted.timeout).await?;
+        healthy(self.cx, self.environment, self.client, &registered, self.wanted.timeout).await?;
         self.settled().await
     }
 

@@ -15,6 +15,7 @@ use super::build::Inputs;
 use super::jobs::{client, fingerprint, healthy, plan_lines, refused, registered_job};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
+use crate::environment::Environment;
 use crate::event::{Line, Mark};
 use crate::jobspec::Job;
 use crate::journal::Intent;
@@ -182,7 +183,8 @@ impl Step for NomadStart {
         let mut done = Map::new();
         for level in order(&starting)? {
             let of_level = || starting.iter().filter(|one| level.contains(&one.id));
-            let results = join_all(of_level().map(|one| start(cx, &client, &wanted, one))).await;
+            let results =
+                join_all(of_level().map(|one| start(cx, &self.0.environment, &client, &wanted, one))).await;
             let mut failed = None;
             for (one, result) in of_level().zip(results) {
                 match result {
@@ -217,7 +219,13 @@ impl Step for NomadStart {
     }
 }
 
-async fn start(cx: &Context, client: &Client, wanted: &Wanted, one: &Starting) -> Result<Value, StepError> {
+async fn start(
+    cx: &Context,
+    environment: &Environment,
+    client: &Client,
+    wanted: &Wanted,
+    one: &Starting,
+) -> Result<Value, StepError> {
     let registered = match one.from {
         From::On { healthy: true } => return Ok(json!({ "unchanged": true })),
         From::On { healthy: false } => client.as_registered(&one.id).await.map_err(refused)?,
@@ -230,7 +238,7 @@ async fn start(cx: &Context, client: &Client, wanted: &Wanted, one: &Starting) -
     let registered = registered.ok_or_else(|| {
         StepError::new(format!("the job '{}' is gone", text::one_line(&one.id)), Touched::Unknown)
     })?;
-    healthy(cx, client, &registered, wanted.timeout).await?;
+    healthy(cx, environment, client, &registered, wanted.timeout).await?;
     let mut evidence = json!({ "evaluation": registered.eval_id, "index": registered.job_modify_index });
     if let From::File(file) = &one.from {
         evidence["file"] = json!(file);

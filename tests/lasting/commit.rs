@@ -1,7 +1,5 @@
 //! The commit that is approved is the commit that is made.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use crate::common::{Running, wait_until};
@@ -122,7 +120,7 @@ fn a_commit_is_not_made_elsewhere_than_it_was_approved() {
         // Back to where all began, for the next.
         site.git(&["checkout", "-q", "--", "."]);
         site.git(&["checkout", "-q", "main"]);
-        site.run(&["patch", "drop"]).code(0);
+        site.patch(&["drop"]).code(0);
         site.image_by_hand("api", "registry.example.com/api:1");
     }
 }
@@ -241,18 +239,10 @@ fn an_index_that_was_left_behind_is_repaired() {
 #[test]
 fn only_commits_of_the_journal_are_pushed_along() {
     let Some(site) = started_with_git() else { return };
-    let bare = site.fixture.path("bare.git");
-    let bare_text = bare.display().to_string();
-    assert!(Command::new("git").args(["init", "-q", "--bare", &bare_text]).status().unwrap().success());
-    site.git(&["remote", "add", "origin", &bare_text]);
+    let bare = site.with_remote();
     site.patch(&["image", "worker=hot", "--commit"]).code(0);
-    site.fixture.replace(
-        "blackstart.hcl",
-        "  simulated = true\n",
-        "  simulated = true\n\n  git {\n    branch = \"deploy\"\n  }\n",
-    );
-    site.git(&["commit", "-q", "-a", "-m", "Name the branch"]);
-    site.git(&["push", "-q", "origin", "HEAD:deploy"]);
+    site.names_its_branch();
+    site.pushes();
     let there = || site.git(&["ls-remote", "origin", "refs/heads/deploy"])[..40].to_owned();
     let pushed = there();
 
@@ -263,7 +253,7 @@ fn only_commits_of_the_journal_are_pushed_along() {
     let out = site.patch(&["image", "api=hot", "--commit"]).code(3);
     out.says("1 other commit would go to origin/deploy along with it").says("Patch worker");
     assert_eq!((there(), site.image("api")), (pushed, "registry.example.com/api:1".to_owned()));
-    site.git(&["push", "-q", "origin", "HEAD:deploy"]);
+    site.pushes();
 
     // One that is only on the way, and amended by a person since.
     let hook = bare.join("hooks/pre-receive");
@@ -297,17 +287,9 @@ fn a_commit_without_its_record_is_known_by_the_intent() {
 #[test]
 fn a_commit_that_was_cut_off_is_pushed_later() {
     let Some(site) = started_with_git() else { return };
-    let bare = site.fixture.path("bare.git");
-    let bare_text = bare.display().to_string();
-    assert!(Command::new("git").args(["init", "-q", "--bare", &bare_text]).status().unwrap().success());
-    site.git(&["remote", "add", "origin", &bare_text]);
-    site.fixture.replace(
-        "blackstart.hcl",
-        "  simulated = true\n",
-        "  simulated = true\n\n  git {\n    branch = \"deploy\"\n  }\n",
-    );
-    site.git(&["commit", "-q", "-a", "-m", "Name the branch"]);
-    site.git(&["push", "-q", "origin", "HEAD:deploy"]);
+    site.with_remote();
+    site.names_its_branch();
+    site.pushes();
     // git's parent is the run.
     let script = "#!/bin/sh\nread -r _ _ _ run _ </proc/$PPID/stat\nkill -9 \"$run\"\n";
     let hook = site.fixture.script("project/.git/hooks/post-commit", script);

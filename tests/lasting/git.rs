@@ -1,5 +1,3 @@
-use std::process::Command;
-
 use super::site::Site;
 
 const API: &str = "jobs/api.nomad.hcl";
@@ -91,6 +89,35 @@ fn what_people_have_committed_since_is_no_unsaved_patch() {
     assert_eq!(site.unsaved().len(), 1);
 }
 
+/// What a patch file says that it is for is shown, asked about, committed and recorded.
+#[test]
+fn a_description_goes_all_the_way() {
+    let Some(site) = started_with_git() else { return };
+    let why = "The queue of the old one is too short";
+    let text = format!("description = \"{why}\"\nservice \"api\" {{\n  image = \"hot\"\n}}\n");
+    site.fixture.write("patches/queue.hcl", &text);
+    let apply = ["patch", "apply", "patches/queue.hcl", "--commit"];
+    let out = site.run(&apply).code(4).says(&format!("description: {why}"));
+    let digest = out.digest();
+    // It is a part of what is approved.
+    site.fixture.replace("patches/queue.hcl", "too short", "too long");
+    let out = site.run(&[&apply[..], &["--approve", &digest]].concat()).code(4);
+    out.says("is not for this decision");
+    site.fixture.replace("patches/queue.hcl", "too long", "too short");
+    let mut terminal = site.terminal(&apply);
+    let shown = terminal.until(&format!("run patch ({why}), decision"));
+    assert!(shown.contains(&format!("description: {why}")), "{shown}");
+    terminal.until("Approve?");
+    terminal.answers("y");
+    let (text, code) = terminal.end();
+    assert_eq!(code, 0, "{text}");
+    let message = site.git(&["log", "-1", "--format=%B"]);
+    let begins = format!("Patch api\n\n{why}\n\napi group.api.task.api.config.image\n\nApproved by ");
+    assert!(message.starts_with(&begins), "{message}");
+    let run = site.fixture.journal("sandbox").last().unwrap().0.clone();
+    site.run(&["show", &run]).code(0).says(&format!("patch: begun: {why}"));
+}
+
 #[test]
 fn a_commit_may_come_later() {
     let Some(site) = started_with_git() else { return };
@@ -108,18 +135,10 @@ fn a_commit_may_come_later() {
 #[test]
 fn a_commit_is_pushed_to_the_branch_that_is_deployed() {
     let Some(site) = started_with_git() else { return };
-    let bare = site.fixture.path("bare.git");
-    let bare_text = bare.display().to_string();
-    assert!(Command::new("git").args(["init", "-q", "--bare", &bare_text]).status().unwrap().success());
-    site.fixture.replace(
-        "blackstart.hcl",
-        "  simulated = true\n",
-        "  simulated = true\n\n  git {\n    branch = \"deploy\"\n  }\n",
-    );
-    site.git(&["commit", "-q", "-a", "-m", "Name the branch"]);
-    site.git(&["remote", "add", "origin", &bare_text]);
+    let bare = site.with_remote();
+    site.names_its_branch();
     site.patch(&["image", "api=hot", "--commit"]).code(3).says("origin/deploy doesn't exist");
-    site.git(&["push", "-q", "origin", "HEAD:deploy"]);
+    site.pushes();
     let there = || site.git(&["ls-remote", "origin", "refs/heads/deploy"])[..40].to_owned();
 
     site.patch(&["image", "api=hot", "--commit"]).code(0).says("pushed to origin/deploy");
@@ -133,7 +152,7 @@ fn a_commit_is_pushed_to_the_branch_that_is_deployed() {
     // And a person's commits don't go along.
     let out = site.patch(&["image", "api=hotter", "--commit"]).code(3);
     out.says("1 other commit would go to origin/deploy along with it").says("By hand");
-    site.git(&["push", "-q", "origin", "HEAD:deploy"]);
+    site.pushes();
     assert_eq!(site.unsaved(), []);
 
     // The remote refuses: committed, not pushed, and said; later it works.

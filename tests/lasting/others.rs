@@ -1,7 +1,5 @@
 //! A commit holds what it says, and what it changes in other environments is told before.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use super::site::{Site, job};
@@ -58,6 +56,43 @@ service "web" {
     assert_eq!(jobs, ["worker"]);
     let unsaved: Vec<String> = site.unsaved().into_iter().map(|patch| patch.0).collect();
     assert_eq!(unsaved, ["api"]);
+}
+
+/// Killed right after a commit of some of the lines of a shared file: the intent knows each of them.
+#[test]
+fn a_part_of_a_shared_file_is_known_by_the_intent() {
+    let site = Site::new();
+    for name in ["api", "web"] {
+        let image = format!("\"registry.example.com/{name}:${{var.{name}_tag}}\"");
+        let file = job(name, &format!("variable \"{name}_tag\" {{}}\n\n"), &image);
+        site.fixture.write(&format!("jobs/{name}.nomad.hcl"), &file);
+    }
+    site.fixture.append(SHARED, "api_tag = \"1\"\n");
+    site.start().code(0);
+    if !site.with_git() {
+        return;
+    }
+    site.with_remote();
+    site.names_its_branch();
+    site.pushes();
+    // git's parent is the run.
+    let script = "#!/bin/sh\nread -r _ _ _ run _ </proc/$PPID/stat\nkill -9 \"$run\"\n";
+    let hook = site.fixture.script("project/.git/hooks/post-commit", script);
+    let arguments = ["patch", "image", "api=hot", "web=bad", "--commit", "--yes", "-e", "sandbox"];
+    let running = site.fixture.spawn("cut-off", site.fixture.command(&arguments));
+    assert_eq!(running.wait().signal, Some(9));
+    std::fs::remove_file(hook).unwrap();
+    let shared = "# Of all environments.\nweb_tag = \"1\"\napi_tag = \"hot\"\n";
+    assert_eq!(site.git(&["show", &format!("HEAD:{SHARED}")]), shared);
+    site.patch(&["save", "--commit"]).code(0).says("pushed to origin/deploy");
+    assert_eq!(site.git(&["rev-parse", "HEAD"]), site.git(&["rev-parse", "origin/deploy"]));
+    // Somebody's own line beside it is somebody's commit.
+    site.patch(&["image", "api=hotter", "--commit"]).code(0);
+    site.fixture.append(SHARED, "other = \"1\"\n");
+    site.git(&["reset", "-q", "--soft", "HEAD^"]);
+    site.git(&["commit", "-q", "-a", "-m", "Patch api"]);
+    site.git(&["push", "-q", "-f", "origin", "HEAD^:deploy"]);
+    site.patch(&["image", "web=hot", "--commit"]).code(3).says("1 other commit would go to origin/deploy");
 }
 
 /// `prod` is protected, and reads the same files.
@@ -134,13 +169,9 @@ fn a_committed_file_in_another_encoding_is_left_alone() {
 #[test]
 fn of_many_commits_a_few_are_named() {
     let Some(site) = started_with_git() else { return };
-    let bare = site.fixture.path("bare.git").display().to_string();
-    assert!(Command::new("git").args(["init", "-q", "--bare", &bare]).status().unwrap().success());
-    site.git(&["remote", "add", "origin", &bare]);
-    let branch = "  simulated = true\n\n  git {\n    branch = \"deploy\"\n  }\n";
-    site.fixture.replace(SETTINGS, "  simulated = true\n", branch);
-    site.git(&["commit", "-q", "-a", "-m", "Name the branch"]);
-    site.git(&["push", "-q", "origin", "HEAD:deploy"]);
+    site.with_remote();
+    site.names_its_branch();
+    site.pushes();
     let commits = |n: usize| {
         for at in 0..n {
             site.git(&["commit", "-q", "--allow-empty", "-m", &format!("Work {at}")]);
@@ -152,7 +183,7 @@ fn of_many_commits_a_few_are_named() {
         .says("Work 7; ")
         .says("Work 3 and 3 more)")
         .never_says("Work 2");
-    site.git(&["push", "-q", "origin", "HEAD:deploy"]);
+    site.pushes();
     // Our own ones that couldn't be pushed.
     let hook = site.fixture.script("bare.git/hooks/pre-receive", "#!/bin/sh\nexit 1\n");
     for at in 0..6 {

@@ -1,5 +1,6 @@
 //! A small project in a work tree, and the sandbox's Nomad with its jobs.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -133,6 +134,11 @@ impl Site {
 
     /// The same on a terminal.
     pub fn terminal(&self, arguments: &[&str]) -> Terminal {
+        self.terminal_of(300, arguments)
+    }
+
+    /// The same on one of so many columns.
+    pub fn terminal_of(&self, width: u16, arguments: &[&str]) -> Terminal {
         let all: Vec<&str> = arguments.iter().copied().chain(["-e", "sandbox"]).collect();
         let command = self.fixture.command(&all);
         // Its standard streams are the terminal's.
@@ -140,7 +146,7 @@ impl Site {
         session.args(command.get_args()).current_dir(self.fixture.project()).env_clear();
         session.envs(self.fixture.variables()).env("TERM", "xterm").env("NO_COLOR", "1");
         let mut session = Session::spawn(session).unwrap();
-        session.get_process_mut().set_window_size(300, 50).unwrap();
+        session.get_process_mut().set_window_size(width, 50).unwrap();
         session.set_expect_timeout(Some(PATIENCE));
         Terminal(session)
     }
@@ -227,6 +233,27 @@ impl Site {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "-m", "Everything"]);
         true
+    }
+
+    /// An empty remote `origin`: its folder.
+    pub fn with_remote(&self) -> PathBuf {
+        let bare = self.fixture.path("bare.git");
+        let text = bare.display().to_string();
+        assert!(Command::new("git").args(["init", "-q", "--bare", &text]).status().unwrap().success());
+        self.git(&["remote", "add", "origin", &text]);
+        bare
+    }
+
+    /// Has the environment be deployed from the branch `deploy`, and commits that.
+    pub fn names_its_branch(&self) {
+        let branch = "  simulated = true\n\n  git {\n    branch = \"deploy\"\n  }\n";
+        self.fixture.replace("blackstart.hcl", "  simulated = true\n", branch);
+        self.git(&["commit", "-q", "-a", "-m", "Name the branch"]);
+    }
+
+    /// What is committed is there, too.
+    pub fn pushes(&self) {
+        self.git(&["push", "-q", "origin", "HEAD:deploy"]);
     }
 
     /// Commits everything, some time after all that was done so far.

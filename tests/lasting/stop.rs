@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use reqwest::Method;
 use serde_json::Value;
 
 use super::site::Site;
@@ -54,6 +55,36 @@ fn a_stop_without_drift_keeps_every_job_and_asks_nothing() {
     let records = site.fixture.journal("sandbox");
     let (run, _) = records.last().unwrap();
     site.run(&["show", run]).code(0).says("3 jobs kept as they were");
+}
+
+#[test]
+fn what_was_given_up_holds_no_stop() {
+    let site = Site::started();
+    for set in ["api env.A=1", "api env.B=1"] {
+        let (job, set) = set.split_once(' ').unwrap();
+        site.run(&["patch", "set", job, set, "--live-only", "--yes"]).code(0);
+    }
+    let image = site.image("web");
+    site.image_by_hand("web", "registry.example.com/web:hot");
+    site.stop().code(3).says("2 unsaved patches").says("web runs other than");
+    site.run(&["patch", "drop", "api"]).code(0);
+    // What else runs is lost all the same.
+    site.stop().code(3).never_says("unsaved").never_says("api runs").says("web runs other than");
+    site.image_by_hand("web", &image);
+    site.stop().code(0);
+}
+
+#[test]
+fn what_ran_no_more_at_a_stop_is_not_unsaved_after_it() {
+    let site = Site::started();
+    let groups = site.job("api")["TaskGroups"].clone();
+    site.run(&["patch", "set", "api", "env.A=1", "--live-only", "--yes"]).code(0).says("unsaved");
+    site.by_hand("api", |job| job["TaskGroups"] = groups);
+    site.run(&["status"]).code(0).never_says("unsaved");
+    site.stop().code(0);
+    site.ask(Method::DELETE, "/v1/job/api?purge=true", None);
+    site.run(&["status"]).never_says("unsaved");
+    site.run(&["patch", "save", "--yes"]).code(0).says("nothing");
 }
 
 /// Somebody changes a job while the question is open: what was seen before the answer doesn't count.

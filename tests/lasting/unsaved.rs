@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::site::Site;
+use crate::common::wait_until;
 
 const API: &str = "jobs/api.nomad.hcl";
 
@@ -56,8 +57,27 @@ fn a_live_patch_holds_start_and_stop_until_it_is_saved() {
 fn a_patch_that_is_given_up_holds_nothing() {
     let site = Site::started();
     site.patch(&["image", "api=hot", "worker=hot", "--live-only"]).code(0);
-    site.run(&["patch", "drop", "api"]).code(0).says("given up: api group.api.task.api.config.image");
+    // What becomes of it is said, and asked about.
+    let out = site.run(&["patch", "drop", "api"]).code(4);
+    let out = out.says("to give up: api group.api.task.api.config.image").never_says("worker");
+    let out = out.says(&format!("it runs so in 'sandbox' (Nomad at {}), and goes on", site.address));
+    let out = out.says("the next start takes \"registry.example.com/api:1\" from jobs/api.nomad.hcl");
+    let digest = out.says("no terminal to ask at; nothing was given up").says("--yes, or --approve").digest();
+    assert_eq!(site.unsaved().len(), 2);
+    let mut terminal = site.terminal(&["patch", "drop", "api"]);
+    terminal.until("patch drop, decision");
+    terminal.until("Approve?");
+    terminal.answers("n");
+    let (text, code) = terminal.end();
+    assert!(code == 4 && text.contains("not approved; nothing was given up"), "{code}: {text}");
+    site.run(&["patch", "drop", "--approve", &digest]).code(4).says("is not for this decision");
+    assert_eq!(site.unsaved().len(), 2);
+    let out = site.run(&["patch", "drop", "api", "--approve", &digest]).code(0);
+    out.says("given up: api group.api.task.api.config.image");
+    assert_eq!(site.image("api"), "registry.example.com/api:hot", "what runs was left alone");
     assert_eq!(site.unsaved().len(), 1);
+    let approved = site.fixture.journal("sandbox").into_iter().rfind(|(_, body)| body["type"] == "approved");
+    assert_eq!(approved.unwrap().1["digest"], digest);
     let records = site.fixture.journal("sandbox");
     let dropped = records.iter().find(|(_, body)| body["type"] == "patch_dropped").unwrap();
     assert_eq!((&dropped.1["job"], &dropped.1["how"]), (&json!("api"), &json!("patch drop")));
@@ -255,4 +275,58 @@ fn drift_that_no_edit_can_take_is_named() {
     out.says("which no edit can turn round");
     assert!(site.fixture.read("jobs/worker.nomad.hcl").contains("default = \"hot\""));
     site.stop().code(3);
+}
+
+/// What somebody changed by hand is a patch once it is taken into the files: saved when it is committed.
+#[test]
+fn drift_that_is_taken_is_saved_once_it_is_committed() {
+    let site = Site::started();
+    if !site.with_git() {
+        return;
+    }
+    site.image_by_hand("api", "registry.example.com/api:hot");
+    site.image_by_hand("worker", "mirror.example.com/worker:hot");
+    site.stop().code(3).says("blackstart drift --save --commit -e sandbox");
+    let out = site.run(&["drift", "--save", "--yes"]).code(0);
+    out.says("unsaved patch: api").says("blackstart patch save --commit -e sandbox");
+    let unsaved = site.unsaved();
+    let rows: Vec<(&str, bool, &str)> = unsaved.iter().map(|p| (p.0.as_str(), p.2, p.3.as_str())).collect();
+    assert_eq!(rows[0], ("api", true, "in jobs/api.nomad.hcl, not committed"));
+    assert!(rows.len() == 2 && rows[1].0 == "worker", "{rows:?}");
+    let out = site.stop().code(3).says("2 unsaved patches are not committed yet");
+    out.says("blackstart patch save --commit -e sandbox");
+    site.patch(&["drop", "worker"]).code(0);
+    site.patch(&["save", "--commit"]).code(0);
+    assert_eq!(site.unsaved(), []);
+    // With a commit there is nothing left over, and where the files alone are patched nothing runs so.
+    site.image_by_hand("api", "registry.example.com/api:hotter");
+    site.run(&["drift", "--save", "--commit", "--yes"]).code(0).never_says("unsaved patch");
+    assert_eq!(site.unsaved(), []);
+    site.patch(&["image", "web=hot", "--file-only"]).code(0).never_says("unsaved patch");
+}
+
+/// A run that was cut off, and that a look finds to be done, is done.
+#[test]
+fn what_a_resume_found_done_is_certain() {
+    let site = Site::started();
+    let image = "registry.example.com/api:hot";
+    let values = ["update.min_healthy_time=50s".to_owned(), format!("config.image={image}")];
+    let all = ["patch", "set", "api", "--live-only", "--yes", "-e", "sandbox"].map(str::to_owned);
+    let all: Vec<String> = all.into_iter().chain(values).collect();
+    let running = site.fixture.spawn("live", site.fixture.command(&all));
+    wait_until("the registration", || site.image("api") == image);
+    running.signal("KILL");
+    assert_eq!(running.wait().signal, Some(9));
+    let certain = || site.unsaved().iter().map(|patch| patch.2).collect::<Vec<_>>();
+    assert_eq!(certain(), [false, false], "nobody knows that it went well");
+    wait_until("the rollout", || {
+        let deployment = site.ask(reqwest::Method::GET, "/v1/job/api/deployment", None);
+        deployment["JobVersion"] == 1 && deployment["Status"] == "successful"
+    });
+    site.run(&["resume", "--yes"]).code(0);
+    assert!(site.fixture.journal_types("sandbox").contains(&"step_reconciled".to_owned()));
+    assert_eq!(certain(), [true, true]);
+    site.run(&["status"]).code(0).says("unsaved patch: api").never_says("may be live");
+    site.patch(&["save"]).code(0);
+    assert_eq!(site.unsaved(), []);
 }

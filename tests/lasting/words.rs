@@ -187,3 +187,87 @@ fn a_protected_environment_that_reads_the_files_is_approved_by_its_name() {
     site.fixture.write("vars/prod.nomadvars.hcl", "web_tag = \"stays\"\n");
     site.patch(&["image", "web=hottest"]).code(0);
 }
+
+#[test]
+fn what_is_patched_in_a_stopped_environment_is_told_who_stopped_it() {
+    let site = Site::started();
+    site.stop().code(0);
+    let run = site.fixture.journal("sandbox").last().unwrap().0.clone();
+    // Its Nomad answers still: the job is what is stopped.
+    let out = site.patch(&["image", "api=hot"]).code(1).says("the job 'api' is stopped");
+    out.says("start it as it last ran: blackstart service start api");
+    site.fixture.replace("blackstart.hcl", "address   = sandbox.nomad", "address   = \"http://127.0.0.1:1\"");
+    for command in [&["patch", "image", "api=hot"][..], &["service", "restart", "api"]] {
+        let out = site.run(&[command, &["--yes"]].concat()).code(1);
+        out.says("'sandbox' is stopped since ")
+            .says(&format!("by the run {run}: nothing listens at http://127.0.0.1:1"))
+            .says("bring it up: blackstart start sandbox");
+    }
+    site.patch(&["image", "api=hot"]).code(1).says("the same with --file-only");
+    site.patch(&["image", "api=hot", "--file-only"]).code(0);
+    assert!(site.fixture.read(API).contains("/api:hot\""));
+    site.run(&["patch", "image", "api="]).code(1).says("the image is missing: write api=git-1a2b3c4d");
+}
+
+/// A block that stands deeper needn't be led to, where only one can be meant.
+#[test]
+fn a_block_in_a_block_is_found() {
+    let site = Site::new();
+    let service = "  group \"api\" {\n    service {\n      name     = \"api\"\n      provider = \"nomad\"\n      port     = \"8080\"\n\n      check {\n        type     = \"tcp\"\n        interval = \"10s\"\n        timeout  = \"2s\"\n      }\n    }\n\n";
+    site.fixture.replace(API, "  group \"api\" {\n", service);
+    site.start().code(0);
+    site.patch(&["set", "api", "check.interval=5s"]).code(0);
+    assert!(site.fixture.read(API).contains("interval = \"5s\""), "{}", site.fixture.read(API));
+    site.run(&["drift"]).code(0);
+    let out = site.patch(&["set", "worker", "check.interval=5s"]).code(1);
+    out.says("`check` stands in a group.service block, and the job has none");
+    let out = site.patch(&["set", "api", "provider=consul"]).code(1);
+    out.says("is `group.api.service.api.provider` meant?");
+}
+
+/// What a failed patch leaves, and how long each had, is said in few words and laid out in the record.
+#[test]
+fn what_was_put_back_is_named_at_the_end() {
+    let site = Site::started();
+    let all = ["image", "api=hot", "worker=bad", "web=bad", "--parallel", "1", "--timeout", "90s"];
+    let all = [&all[..], &["--on-failure", "revert-all", "--live-only"]].concat();
+    let out = site.patch(&all).code(1).says("each has 1m 30s to become healthy, else all go back");
+    let out = out.never_says("not healthy: not healthy");
+    let last = &out.stdout[out.place("Failed: ")..];
+    assert!(last.lines().next().unwrap().ends_with("; put back too: api"), "{out}");
+    let run = site.fixture.journal("sandbox").last().unwrap().0.clone();
+    let shown = site.run(&["show", &run]).code(0);
+    let lines: Vec<&str> = shown.stdout.lines().collect();
+    let failed = lines.iter().position(|line| line.contains("patch: failed: 'worker': not healthy")).unwrap();
+    assert!(lines[failed + 1].starts_with(&" ".repeat(25)), "{shown}");
+    assert!(
+        lines.iter().any(|line| line.trim() == "'api': changed, but it was put back as it was"),
+        "{shown}"
+    );
+    let out = site.patch(&["image", "api=hot", "--dry-run"]).code(0);
+    out.says("it has 15m to become healthy, else it goes back to what it was");
+}
+
+/// On a terminal of 80 columns nothing is wider, and what is broken is broken between words.
+#[test]
+fn on_eighty_columns_lines_are_wrapped_between_words() {
+    let site = Site::started();
+    let image = "registry.example.com/a-very-long-team-name/another-long-name/and-one-more-part/api:hot";
+    let why = "The registry that the old image comes from is switched off at the end of the week, says ops";
+    let text = format!("description = \"{why}\"\nservice \"api\" {{\n  image = \"{image}\"\n}}\n");
+    site.fixture.write("patches/long.hcl", &text);
+    let mut terminal = site.terminal_of(80, &["patch", "apply", "patches/long.hcl", "--live-only"]);
+    let shown = terminal.until("Approve?");
+    terminal.answers("y");
+    assert_eq!(terminal.end().1, 0);
+    let lines: Vec<&str> = shown.lines().filter(|line| !line.contains('\u{1b}')).collect();
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{shown}");
+    let asked: Vec<&str> =
+        lines.iter().skip_while(|line| !line.starts_with("run patch (")).copied().collect();
+    assert!(asked.len() > 1 && asked.join(" ").replace("   ", " ").contains(why), "{asked:?}");
+    assert!(lines.iter().any(|line| line.ends_with("/another-long-name/")), "{shown}");
+    // A table's images are whole.
+    let mut terminal = site.terminal_of(60, &["status"]);
+    let shown = terminal.until("last run");
+    assert!(shown.contains("api:hot") && !shown.contains('…'), "{shown}");
+}

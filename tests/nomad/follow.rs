@@ -292,6 +292,33 @@ async fn a_batch_job_that_is_over_is_healthy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_job_must_run_for_a_while() {
+    let start = tokio::time::Instant::now();
+    let runs = json!([allocation("a1", json!({}))]);
+    let (verdict, ..) = without_deployment("batch", runs.clone()).follow(FollowOptions::default()).await;
+    assert!(
+        matches!(&verdict, Verdict::Healthy { note: Some(note), .. } if note == "running"),
+        "{verdict:?}"
+    );
+    assert!((10.0..12.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
+
+    // One that ends badly after a moment was never well.
+    let fails = json!([allocation("a1", json!({ "ClientStatus": "failed" }))]);
+    let (first, then) = (without_deployment("batch", runs), without_deployment("batch", fails));
+    let begun = tokio::time::Instant::now();
+    let fake =
+        Fake::new(
+            move |request, _| {
+                if begun.elapsed().as_secs() < 5 { first.answer(request) } else { then.answer(request) }
+            },
+        );
+    let client = fake.client();
+    let options = FollowOptions::default();
+    let verdict = follow(&client, client.clock(), &registered(), &options, &|_| ()).await.unwrap();
+    assert!(matches!(verdict, Verdict::Failed(_)), "{verdict:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn somebody_else_was_faster() {
     let mut changed = with_deployment(json!({}), json!({}));
     changed.job["JobModifyIndex"] = 11.into();

@@ -27,8 +27,12 @@ fn take_offer(site: &Site, words: &[String]) {
 pub fn what_has_no_place_has_one_with_what_is_offered(site: &Site) {
     site.fill(1130, 2000);
     let name = format!("nomad-jobs/{WORKERS}.nomad.hcl");
-    site.project(&[("plans/up.hcl", UP), (&name, &file(WORKERS, 1, 1500, 64, ""))]);
+    let after = format!("  meta {{\n    depends_on = \"{WORKERS}\"\n  }}\n\n  group \"");
+    let front = file("front", 1, 50, 32, "").replacen("  group \"", &after, 1);
+    let files = [("plans/up.hcl", UP), (&name, &file(WORKERS, 1, 1500, 64, ""))];
+    site.project(&[&files[..], &[("nomad-jobs/front.nomad.hcl", &front)]].concat());
     let out = site.run(&["run", "up", "--yes"]).code(1);
+    let out = out.says("not begun, and not counted in what would have a place: front");
     let nodes = site.nodes().len();
     let all = format!("too little on {nodes} of {nodes} node");
     let out = out.says("it cannot be placed").says(&all);
@@ -39,6 +43,12 @@ pub fn what_has_no_place_has_one_with_what_is_offered(site: &Site) {
     let status = site.run(&["status"]).code(0);
     let status = status.says("the most any has free is 1130 MHz").says("unplaced");
     assert_eq!(offered(&status.text()), offered(&out.text()));
+    // In a git work tree, what is patched is committed.
+    let git = site.fixture.project().join(".git");
+    std::fs::create_dir(&git).unwrap();
+    let ends = format!("blackstart patch resources {WORKERS} cpu=1100 --commit -e {}", site.environment);
+    site.run(&["status"]).code(0).says(&ends);
+    std::fs::remove_dir(&git).unwrap();
     let json = site.run(&["status", "--json"]).code(0);
     let json: Value = serde_json::from_str(json.stdout.lines().last().unwrap()).unwrap();
     let workers = json["jobs"].as_array().unwrap().iter().find(|job| job["id"] == WORKERS).unwrap();

@@ -15,7 +15,7 @@ use crate::cli::ui::Ui;
 /// Jobs that others own are left out where blackstart.hcl names them: `nomad { ignore = ["other-*"] }`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  blackstart drift test\n  blackstart drift -e test --json\n  blackstart drift test --save"
+    after_help = "Examples:\n  blackstart drift test\n  blackstart drift -e test --json\n  blackstart drift test --save --commit"
 )]
 pub struct Drift {
     /// The environment, as blackstart.hcl names it

@@ -166,11 +166,13 @@ async fn done(
     if how.dry_run || unapproved {
         let opened = open_to_look(&options)?;
         let session = ui.session(&opened.who);
+        app::refuse_stopped(&opened, None).await?;
         let chosen = app::service_plan(&opened, verb, services, how.timeout).await?;
         return look_made(&opened, &session, &request, chosen, how.dry_run).await;
     }
     let opened = open_to_change(&options, &request, ui, &format!("service {}", verb.name()))?;
     let session = ui.session(&opened.who);
+    app::refuse_stopped(&opened, None).await?;
     let chosen = app::service_plan(&opened, verb, services, how.timeout).await?;
     let finished = app::start_made(&opened, &session, &request, chosen).await?;
     Ok(ended(&finished, ui))

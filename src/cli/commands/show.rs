@@ -37,7 +37,9 @@ pub fn run(args: &Show, global: &Global, ui: &Ui) -> Result<Code, Failure> {
         if ui.json {
             ui.reporter.json(&serde_json::to_value(&record).unwrap_or_default());
         } else {
-            ui.reporter.say(&format!("{}  {}", record.at.strftime("%Y-%m-%d %H:%M:%S"), said(&record)));
+            for line in lines(&record) {
+                ui.reporter.say(&line);
+            }
         }
     }
     if !ui.json {
@@ -46,9 +48,23 @@ pub fn run(args: &Show, global: &Global, ui: &Ui) -> Result<Code, Failure> {
     Ok(Code::Done)
 }
 
+/// Where what a record says begins, beside its time.
+const MARGIN: usize = 21;
+
+/// A record with its time; what is more than a line stands below its first one.
+fn lines(record: &Record) -> Vec<String> {
+    let said = said(record);
+    let mut rest = said.lines().filter(|line| !line.trim().is_empty());
+    let first = rest.next().unwrap_or_default();
+    let deep = first.len() - first.trim_start().len() + 2;
+    let first = format!("{}  {}", record.at.strftime("%Y-%m-%d %H:%M:%S"), text::one_line(first));
+    let below = |line: &str| format!("{}{}", " ".repeat(MARGIN + deep), text::one_line(line));
+    std::iter::once(first).chain(rest.map(below)).collect()
+}
+
 /// A record in words.
 fn said(record: &Record) -> String {
-    let line = match &record.body {
+    match &record.body {
         Body::RunStarted { plan, who, .. } => format!("{who} began {plan}"),
         Body::RunResumed { who, .. } => format!("{who} went on with it"),
         Body::Approved { digest, who, how } => format!("approved by {who} {how} (decision {digest})"),
@@ -56,8 +72,16 @@ fn said(record: &Record) -> String {
         Body::GuardSet { step, guard, who } => format!("{who} set the guard of {step} to {guard}"),
         Body::WaveStarted { wave } => format!("wave {wave} began"),
         Body::WaveDone { wave } => format!("wave {wave} done"),
-        Body::StepIntended { step, attempt: 1, .. } => format!("  {step}: begun"),
-        Body::StepIntended { step, attempt, .. } => format!("  {step}: begun again (attempt {attempt})"),
+        Body::StepIntended { step, attempt, precondition, .. } => {
+            let again = match attempt {
+                1 => String::new(),
+                attempt => format!(" again (attempt {attempt})"),
+            };
+            match precondition["patch"]["description"].as_str() {
+                Some(description) => format!("  {step}: begun{again}: {}", text::one_line(description)),
+                None => format!("  {step}: begun{again}"),
+            }
+        }
         Body::StepChild { step, pid, .. } => format!("  {step}: process {pid}"),
         Body::StepDone { step, .. } => format!("  {step}: done"),
         Body::StepFailed { step, error, .. } => format!("  {step}: failed: {error}"),
@@ -74,6 +98,5 @@ fn said(record: &Record) -> String {
         Body::RunFailed { reason } => format!("failed: {reason}"),
         Body::RunDone { .. } => "done".into(),
         Body::RunAbandoned { who } => format!("given up by {who}"),
-    };
-    text::one_line(&line)
+    }
 }

@@ -23,7 +23,7 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
     let opened = open_to_look(&global.options(args.positional.as_ref(), ui)?)?;
     let status = app::status(&opened).await?;
     if ui.json {
-        ui.reporter.json(&as_json(&status, &opened.settings.name));
+        ui.reporter.json(&as_json(&status));
         return Ok(Code::Done);
     }
     let reporter = &ui.reporter;
@@ -54,7 +54,8 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
         Some(Ok(jobs)) => {
             let healthy = jobs.iter().filter(|job| job.health.is_healthy()).count();
             reporter.say(&format!("nomad      {healthy} of {} healthy", text::count(jobs.len(), "job")));
-            let mut table = Table::new(["JOB", "STATUS", "VERSION", "HEALTHY", "IMAGE"]).keeping(["JOB"]);
+            let mut table =
+                Table::new(["JOB", "STATUS", "VERSION", "HEALTHY", "IMAGE"]).keeping(["JOB", "IMAGE"]);
             for job in jobs {
                 let health = &job.health;
                 let images: Vec<&str> = health.images.iter().map(|image| short_image(&image.image)).collect();
@@ -71,7 +72,7 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
                 if let Some(reason) = &job.health.pending {
                     reporter.say(&format!("{}: {}", job.health.id, text::one_line(reason)));
                 }
-                for line in job.advice.iter().flat_map(|advice| advice.lines(&opened.settings.name)) {
+                for line in job.advice.iter().flat_map(|advice| advice.lines(&status.write_flags)) {
                     reporter.say(&format!("  {line}"));
                 }
             }
@@ -121,7 +122,7 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
         reporter.warning(&format!("unsaved patch: {}", patch.words()), None);
     }
     if !status.unsaved.is_empty() {
-        reporter.say(&app::ways_out(&opened.settings.name, &status.unsaved));
+        reporter.say(&app::ways_out(&opened.settings.name, &status.write_flags));
     }
     Ok(Code::Done)
 }
@@ -131,13 +132,13 @@ fn short_image(image: &str) -> &str {
     image.rsplit('/').next().unwrap_or(image)
 }
 
-fn as_json(status: &app::Status, environment: &str) -> serde_json::Value {
+fn as_json(status: &app::Status) -> serde_json::Value {
     let jobs = status.nomad.as_ref().and_then(|nomad| nomad.as_ref().ok()).map(|jobs| {
         let one = |job: &app::JobRow| {
             let mut value = serde_json::to_value(&job.health).unwrap_or_default();
             if let Some(advice) = &job.advice {
                 let commands: Vec<String> =
-                    advice.offers.iter().map(|offer| offer.command(environment)).collect();
+                    advice.offers.iter().map(|offer| offer.command(&status.write_flags)).collect();
                 value["advice"] =
                     json!({ "groups": advice.groups, "offers": advice.offers, "commands": commands });
             }

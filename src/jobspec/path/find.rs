@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::deeper::deeper;
 use super::syntax::{Part, Path};
 use super::walk::{Leaf, PathError, is_named, names, walk};
 use crate::base::text;
@@ -12,7 +13,8 @@ const HANDED_DOWN: [&str; 3] = ["update", "reschedule", "migrate"];
 
 impl Path {
     /// The value that this path names from `within` on (the job, a group or a task: [`Path::to`]): in
-    /// it, or in its only group or task that has such a thing (`count`, `env.LOG`, `config.image`).
+    /// it, or in its only group or task that has such a thing (`count`, `env.LOG`, `config.image`), or in its
+    /// only block that has such a one (`check.interval`).
     pub fn find(&self, job: &Json, within: &Self) -> Result<Self, PathError> {
         let groups = match within.place() {
             (Some(_), _) => vec![Self::to(within.place().0, None)],
@@ -62,6 +64,11 @@ impl Path {
                 }
             }
         }
+        if first_error.is_none()
+            && let Some(found) = deeper(self, job, within, start_of(within))
+        {
+            return found;
+        }
         Err(first_error.unwrap_or_else(|| {
             let name = match self.parts.first() {
                 Some(Part::Name(name)) => name.clone(),
@@ -86,6 +93,15 @@ fn below(job: &Json, outer: &Path, pointer: &str, kind: &str) -> Vec<Path> {
             outer.join(&Path { parts })
         })
         .collect()
+}
+
+/// What a path from there on begins in.
+fn start_of(within: &Path) -> &'static Struct {
+    match within.place() {
+        (_, Some(_)) => task(),
+        (Some(_), None) => group(),
+        (None, _) => &JOB,
+    }
 }
 
 fn group() -> &'static Struct {

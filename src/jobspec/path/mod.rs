@@ -4,6 +4,7 @@
 //! JSON that a server gives, fields that no table knows included; what is set has the type that the
 //! field has. Does not: make blocks that there can be many of, nor judge whether Nomad takes a value.
 
+mod deeper;
 mod every;
 mod find;
 mod set;

@@ -305,6 +305,48 @@ fn short_forms_are_found() {
         found("config.image", &whole).unwrap_err().to_string(),
         "`config.image` may be group.api.task.server.config.image and group.api.task.sidecar.config.image: say which"
     );
+    // A block that stands deeper, where there is one such.
+    let mut checked = live();
+    checked["TaskGroups"][0]["Services"] = json!([
+        { "Name": "web", "Checks": [{ "Name": "up", "Type": "tcp", "Interval": 1 }] },
+        { "Name": "admin" },
+    ]);
+    let find =
+        |text: &str, job: &Json, within: &Path| path(text).find(job, within).map(|path| path.to_string());
+    for within in [&whole, &group] {
+        assert_eq!(
+            find("check.interval", &checked, within).unwrap(),
+            "group.api.service.web.check.up.interval"
+        );
+    }
+    let mut bare = live();
+    bare["TaskGroups"][0]["Services"] = Json::Null;
+    for task in bare["TaskGroups"][0]["Tasks"].as_array_mut().unwrap() {
+        task["Services"] = Json::Null;
+    }
+    let said = |text: &str, job: &Json, within: &Path| find(text, job, within).unwrap_err().to_string();
+    assert_eq!(
+        said("check.interval", &bare, &whole),
+        "`check` stands in a group.service block, and the job has none"
+    );
+    assert_eq!(
+        said("check.interval", &bare, &group),
+        "`check` stands in a service block, and group.api has none"
+    );
+    assert_eq!(
+        said("check.intervall", &checked, &whole),
+        "`intervall` means nothing in group.api.service.web.check.up (did you mean 'interval'?)"
+    );
+    checked["TaskGroups"][0]["Services"][1]["Checks"] = json!([{ "Type": "tcp" }]);
+    assert_eq!(
+        said("check.interval", &checked, &whole),
+        "`check.interval` may be group.api.service.web.check.up.interval and group.api.service.admin.check[0].interval: say which"
+    );
+    // A name alone is too little to go by.
+    assert_eq!(
+        said("render_templates", &checked, &group),
+        "`render_templates` stands deeper: is `group.api.restart.render_templates` meant? (then write that)"
+    );
     assert_eq!(
         found("cuont", &whole).unwrap_err().to_string(),
         "`cuont` means nothing in a job (did you mean 'count'?)"

@@ -24,6 +24,10 @@ pub enum PathError {
     Block { path: String, known: Vec<String> },
     #[error("`{path}` may be {}: say which", text::list(.candidates))]
     Ambiguous { path: String, candidates: Vec<String> },
+    #[error("`{path}` stands deeper: is `{meant}` meant? (then write that)")]
+    Deep { path: String, meant: String },
+    #[error("`{name}` stands in a {block} block, and {within} has none")]
+    NoBlock { name: String, block: String, within: String },
     #[error("for `{path}`, {why}")]
     Value { path: String, why: String },
 }

@@ -6,43 +6,22 @@ use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::edits::Edited;
 use super::one::Worker;
+use super::order::After;
 use super::outcome::Ended;
 use super::select::AT_ONCE;
 use super::taken::Standing;
 use super::wanted::{OnFailure, Wanted};
 use crate::base::text;
-use crate::engine::StepError;
-use crate::nomad::depends_on;
-use crate::plan::levels;
-
-/// The jobs in levels: each waits for the ones before it that it depends on.
-pub(super) fn order<'a>(
-    jobs: impl Iterator<Item = &'a Edited> + Clone,
-) -> Result<Vec<Vec<String>>, StepError> {
-    let names: Vec<String> = jobs.clone().map(|job| job.id.clone()).collect();
-    let after: BTreeMap<String, Vec<String>> =
-        jobs.map(|job| (job.id.clone(), depends_on(&job.job))).collect();
-    levels(&names, &after).map_err(|cycle| {
-        let mut path = cycle.0.clone();
-        path.extend(cycle.0.first().cloned());
-        StepError::untouched(format!(
-            "these jobs depend on one another: {}",
-            text::one_line(&path.join(" → "))
-        ))
-        .help("take one of the names out of a meta.depends_on, or patch them one by one")
-    })
-}
 
 /// Changes the jobs; how each ended, in their order. A job begins once those it depends on are healthy;
 /// after a failure none begins, and what runs is waited for: what an earlier attempt has begun, too.
-pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited]) -> Vec<Ended> {
+pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited], after: &After) -> Vec<Ended> {
     let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
     let mut begun: BTreeSet<usize> = BTreeSet::new();
     let mut healthy: BTreeSet<&str> = BTreeSet::new();
     let mut changing = FuturesUnordered::new();
     let mut closing = FuturesUnordered::new();
     let limit = wanted.parallel.unwrap_or(AT_ONCE);
-    let names: BTreeSet<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
     let begin = |at: usize| async move { (at, worker.change(&jobs[at]).await) };
     for (at, _) in jobs.iter().enumerate().filter(|(_, job)| job.standing != Standing::Open) {
         begun.insert(at);
@@ -55,8 +34,8 @@ pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited]) ->
             if halted || changing.len() >= limit {
                 break;
             }
-            let waits = |other: &String| names.contains(other.as_str()) && !healthy.contains(other.as_str());
-            if !begun.contains(&at) && !depends_on(&job.job).iter().any(waits) {
+            let waits = |other: &String| !healthy.contains(other.as_str());
+            if !begun.contains(&at) && !after.of(&job.id).iter().any(waits) {
                 begun.insert(at);
                 changing.push(begin(at));
             }
@@ -86,19 +65,19 @@ pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited]) ->
     // Ctrl-C begins nothing more, and ends nothing: the run can be gone on with.
     let interrupted = *worker.cx.interrupts.borrow() > 0;
     if failed && !interrupted && wanted.on_failure == OnFailure::RevertAll {
-        put_all_back(worker, jobs, &mut ended).await;
+        put_all_back(worker, jobs, after, &mut ended).await;
     }
     (0..jobs.len()).map(|at| ended.remove(&at).unwrap_or(Ended::NotBegun)).collect()
 }
 
 /// Puts the jobs back that earlier attempts have changed; how each ended, in their order.
-pub(super) async fn withdraw(worker: Worker<'_>, jobs: &[Edited]) -> Vec<Ended> {
+pub(super) async fn withdraw(worker: Worker<'_>, jobs: &[Edited], after: &After) -> Vec<Ended> {
     let taken = |(at, job): (usize, &Edited)| match &job.standing {
         Standing::Taken(registered) => Some((at, Ended::Healthy(registered.clone()))),
         Standing::Open | Standing::Back(_) => None,
     };
     let mut ended: BTreeMap<usize, Ended> = jobs.iter().enumerate().filter_map(taken).collect();
-    put_all_back(worker, jobs, &mut ended).await;
+    put_all_back(worker, jobs, after, &mut ended).await;
     (0..jobs.len()).map(|at| ended.remove(&at).unwrap_or(Ended::NotBegun)).collect()
 }
 
@@ -107,9 +86,15 @@ fn is_failure(ended: &Ended) -> bool {
 }
 
 /// Those that others depend on last.
-async fn put_all_back(worker: Worker<'_>, jobs: &[Edited], ended: &mut BTreeMap<usize, Ended>) {
+async fn put_all_back(
+    worker: Worker<'_>,
+    jobs: &[Edited],
+    after: &After,
+    ended: &mut BTreeMap<usize, Ended>,
+) {
     // Where they depend on one another by now, any order is better than none.
-    let order = order(jobs.iter()).unwrap_or_else(|_| vec![jobs.iter().map(|job| job.id.clone()).collect()]);
+    let all = || vec![jobs.iter().map(|job| job.id.clone()).collect()];
+    let order = after.levels(jobs.iter()).unwrap_or_else(|_| all());
     for id in order.iter().rev().flatten() {
         let Some(at) = jobs.iter().position(|job| job.id == *id) else { continue };
         let Some(Ended::Healthy(registered)) = ended.get(&at) else { continue };

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::edits::Edited;
 use super::lasting::Lasting;
-use super::look::Material;
+use super::look::{Material, described};
+use super::order::After;
 use super::select::{Jobs, select};
 use super::wanted::Wanted;
 use crate::base::{Diagnostics, text};
@@ -34,7 +35,7 @@ pub(super) async fn preview(
         Err(error) => return Err(unreadable.reduce(both).map_or(error, StepError::from)),
     };
     let lasting = Lasting::of_files(cx, environment, wanted, edited.iter()).await?;
-    let mut lines = Vec::new();
+    let mut lines = described(wanted);
     for Edited { id, .. } in &edited {
         lines.push(Line::new(Mark::Change, 0, text::one_line(id)));
         lines.extend(lasting.lines(id));
@@ -55,10 +56,19 @@ pub(super) async fn preview(
         lines,
         changes: lasting.changes(),
         breach,
-        precondition: json!({ "patch": wanted, "commit": lasting.meant() }),
+        precondition: json!({
+            "jobs": running(wanted, &edited, &lasting),
+            "patch": wanted,
+            "commit": lasting.meant(),
+        }),
         settled: true,
         protects: lasting.protects(),
-        material: Some(Box::new(Material { jobs: Vec::new(), lasting, back: false })),
+        material: Some(Box::new(Material {
+            jobs: Vec::new(),
+            after: After::default(),
+            lasting,
+            back: false,
+        })),
         ..Preview::new(summary, decision)
     })
 }
@@ -68,9 +78,28 @@ fn both(mut all: Diagnostics, more: Diagnostics) -> Diagnostics {
     all
 }
 
-pub(super) async fn execute(cx: &Context, lasting: &Lasting) -> Result<Outcome, StepError> {
+/// The changes of jobs that run so already, and that their files have once all is written.
+fn running(wanted: &Wanted, edited: &[Edited], lasting: &Lasting) -> Vec<Value> {
+    let of = |job: &Edited| {
+        let landing = job.changes.iter().filter(|change| lasting.lands(&job.id, change));
+        json!({ "id": job.id, "changes": landing.collect::<Vec<_>>() })
+    };
+    if wanted.running { edited.iter().map(of).collect() } else { Vec::new() }
+}
+
+/// `precondition`: of the preview.
+pub(super) async fn execute(
+    cx: &Context,
+    lasting: &Lasting,
+    precondition: &Value,
+) -> Result<Outcome, StepError> {
     let written = lasting.write(cx, |_| true).await;
-    let mut evidence = json!({});
+    let mut jobs = precondition["jobs"].clone();
+    let outcome = if written.files.is_empty() && written.error.is_some() { "not_begun" } else { "done" };
+    for job in jobs.as_array_mut().into_iter().flatten() {
+        job["outcome"] = outcome.into();
+    }
+    let mut evidence = json!({ "jobs": jobs });
     written.record(&mut evidence);
     if let Some(error) = written.error {
         return Err(StepError { evidence, ..error });

@@ -16,8 +16,8 @@ use crate::base::text;
 use crate::engine::{Breach, Context, StepError, Touched};
 use crate::environment::Environment;
 use crate::event::{Line, Mark};
-use crate::jobspec::Path;
-use crate::lasting::{Asked, Commit, CommitError, Committed, OwnCommits, WriteBack};
+use crate::jobspec::{Change, Path};
+use crate::lasting::{Asked, Commit, CommitError, Committed, OwnCommits, WriteBack, write_flags};
 use crate::nomad::Submission;
 
 /// Names the run in a commit's message, for people.
@@ -37,6 +37,8 @@ pub(super) struct Lasting {
     unreadable: Option<String>,
     /// Whether what runs is changed as well.
     live: bool,
+    /// What the patch is for.
+    description: Option<String>,
     /// Where the lines are to be committed: what the commit would hold, or why there can be none.
     commit: Option<Result<Commit, CommitError>>,
 }
@@ -108,6 +110,7 @@ impl Lasting {
             back: None,
             unreadable: None,
             live: wanted.only != Some(Only::File),
+            description: wanted.description.clone(),
             commit: None,
         };
         if wanted.only != Some(Only::Live) {
@@ -152,6 +155,11 @@ impl Lasting {
         self.back.as_ref().map(|back| back.lost(id).to_vec()).unwrap_or_default()
     }
 
+    /// Whether the job's file has a value once all is written.
+    pub fn lands(&self, id: &str, change: &Change) -> bool {
+        self.back.as_ref().is_some_and(|back| back.lands(id, &change.path, &change.new))
+    }
+
     /// Why it can't be done so.
     pub fn breach(&self) -> Option<Breach> {
         let refusal = |back: &WriteBack| back.refusal(self.live);
@@ -191,13 +199,17 @@ impl Lasting {
     }
 
     pub fn decision(&self) -> Value {
-        json!({ "files": self.back.as_ref().map(WriteBack::decision), "commit": self.meant() })
+        let commit = self.commit.as_ref().and_then(|commit| commit.as_ref().ok());
+        json!({
+            "files": self.back.as_ref().map(WriteBack::decision),
+            "commit": commit.map(Commit::decision),
+        })
     }
 
-    /// The commit that is meant to be made, for the decision and for the intent.
+    /// The commit that is meant to be made, for the intent.
     pub fn meant(&self) -> Value {
         match &self.commit {
-            Some(Ok(commit)) => commit.decision(),
+            Some(Ok(commit)) => commit.intent(),
             _ => Value::Null,
         }
     }
@@ -236,14 +248,14 @@ impl Lasting {
             return written;
         };
         let commit = self.commit.as_ref().and_then(|commit| commit.as_ref().ok());
-        let name = self.environment.name();
+        let end = write_flags(&self.environment);
         let still = match commit {
             Some(commit) => commit.still(&self.environment).await,
             None => Ok(()),
         };
         if let Err(error) = still {
             let message = format!("{}; the files are left alone, and nothing is committed", said(&error));
-            let help = format!("look at it, then: blackstart patch save --commit -e {name}");
+            let help = format!("look at it, then: blackstart patch save {end}");
             written.error = Some(StepError::new(message, Touched::Something).help(help));
             return written;
         }
@@ -251,7 +263,7 @@ impl Lasting {
             Ok(files) => written.files = files,
             Err(error) => {
                 let message = format!("{}; the job files don't have the patch", said(&error));
-                let help = format!("look at it, then: blackstart patch save -e {name}");
+                let help = format!("look at it, then: blackstart patch save {end}");
                 written.error = Some(StepError::new(message, Touched::Something).help(help));
                 return written;
             }
@@ -267,7 +279,7 @@ impl Lasting {
         let made = commit.make(&self.environment, &counts, |held| self.message(cx, held)).await;
         let made = made.unwrap_or_else(|error| {
             let message = format!("the files are written, and not saved: {}", said(&error));
-            let help = format!("then: blackstart patch save --commit -e {name}");
+            let help = format!("then: blackstart patch save {end}");
             written.error = Some(StepError::new(message, Touched::Something).help(help));
             match error {
                 CommitError::Push { made, .. } => made,
@@ -291,10 +303,13 @@ impl Lasting {
         written
     }
 
-    /// `Patch api`, and each path below; the values are in the lines.
+    /// `Patch api`, what it is for, and each path below; the values are in the lines.
     fn message(&self, cx: &Context, held: &[Asked]) -> String {
         let jobs: Vec<&str> = held.iter().map(|asked| asked.job.as_str()).collect();
         let mut message = format!("Patch {}\n\n", text::list(&jobs));
+        if let Some(description) = &self.description {
+            message.push_str(&format!("{}\n\n", description.trim()));
+        }
         for Asked { job, values, .. } in held {
             for (path, _) in values {
                 message.push_str(&format!("{job} {path}\n"));

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 
-use super::act::{act, order, withdraw};
+use super::act::{act, withdraw};
 use super::edits::Edited;
 use super::files;
 use super::lasting::{Lasting, SPARING};
 use super::one::Worker;
+use super::order::After;
 use super::outcome::{self, Ended};
 use super::select::{AT_ONCE, Jobs, select};
 use super::taken::{Earlier, Standing};
@@ -41,6 +42,7 @@ pub struct Patch {
 /// What `execute` goes by.
 pub(super) struct Material {
     pub jobs: Vec<Edited>,
+    pub after: After,
     pub lasting: Lasting,
     /// They are to be as they were again.
     pub back: bool,
@@ -83,14 +85,16 @@ impl Step for Patch {
         let (checked, looked) = tokio::join!(check_version(&client), looked_at(&client, &wanted, &earlier));
         checked?;
         let looked = looked?;
-        let mut lines = Vec::new();
+        let mut lines = described(&wanted);
         let mut decisions = Map::new();
         let mut unplaced = Vec::new();
         let mut changed: Vec<Edited> = Vec::new();
         // One that failed before the run was cut off: no other is begun.
         let failed = looked.iter().any(|looked| matches!(looked.job.standing, Standing::Back(_)));
         let open = looked.iter().filter(|looked| looked.differs() && looked.job.standing == Standing::Open);
-        let order = order(open.map(|looked| &looked.job))?;
+        let changing = looked.iter().filter(|looked| looked.differs());
+        let after = After::look(&client, changing.map(|looked| &looked.job)).await?;
+        let order = after.levels(open.map(|looked| &looked.job))?;
         let lasting = Lasting::look(cx, environment, &wanted, &looked).await?;
         for Looked { job, planned, .. } in looked {
             let id = text::one_line(&job.id);
@@ -135,6 +139,9 @@ impl Step for Patch {
             let levels: Vec<String> = order.iter().map(|level| level.join(", ")).collect();
             lines.push(Line::plain(text::one_line(&format!("in this order: {}", levels.join(", then ")))));
         }
+        if !changed.is_empty() {
+            lines.push(Line::plain(patience(&wanted, changed.len())));
+        }
         lines.extend(lasting.closing());
         let summary = match changed.len() {
             0 if lasting.changes() => "the jobs are so already; their files are to change".to_owned(),
@@ -154,7 +161,7 @@ impl Step for Patch {
             settled: true,
             protects: lasting.protects(),
             sparing: Some(SPARING),
-            material: Some(Box::new(Material { jobs: changed, lasting, back: false })),
+            material: Some(Box::new(Material { jobs: changed, after, lasting, back: false })),
             ..Preview::new(summary, decision)
         })
     }
@@ -163,19 +170,19 @@ impl Step for Patch {
         let wanted = self.wanted(cx)?;
         let material = preview.material.and_then(|m| m.downcast::<Material>().ok());
         let material = material.ok_or_else(|| StepError::untouched("the jobs were not looked at"))?;
-        let Material { jobs, lasting, back } = *material;
+        let Material { jobs, after, lasting, back } = *material;
         lasting.still().await?;
         if wanted.only == Some(Only::File) {
-            return files::execute(cx, &lasting).await;
+            return files::execute(cx, &lasting, &preview.precondition).await;
         }
         // Its version was asked for when the jobs were looked at.
         let client = self.inputs.environment.nomad().await.map_err(unreachable)?;
         let timeout = wanted.timeout.unwrap_or(PATIENCE);
         let worker = Worker { cx, client: &client, lasting: &lasting, timeout };
         if back {
-            return outcome::of_all(&jobs, &withdraw(worker, &jobs).await);
+            return outcome::of_all(&jobs, &withdraw(worker, &jobs, &after).await);
         }
-        let ended = act(worker, &wanted, &jobs).await;
+        let ended = act(worker, &wanted, &jobs, &after).await;
         let mut outcome = outcome::of_all(&jobs, &ended);
         if outcome.as_ref().is_err_and(|error| error.again) {
             // What is healthy by now is written with the rest.
@@ -277,6 +284,7 @@ impl Step for Patch {
         let live = Wanted { only: Some(Only::Live), ..wanted.clone() };
         let looked = looks(&client, jobs.clone()).await?;
         let lasting = Lasting::look(cx, &self.inputs.environment, &live, &looked).await?;
+        let after = After::look(&client, jobs.iter()).await?;
         let summary = format!("{} to put back as before", text::count(jobs.len(), "job"));
         let records = records(&jobs, &Map::new());
         let line = |job: &Edited| {
@@ -287,10 +295,30 @@ impl Step for Patch {
             settled: true,
             precondition: json!({ "jobs": records, "patch": wanted, "withdrawal": true }),
             undo: undo(&jobs),
-            material: Some(Box::new(Material { jobs, lasting, back: true })),
+            material: Some(Box::new(Material { jobs, after, lasting, back: true })),
             ..Preview::new(summary, json!({ "withdrawal": records }))
         }))
     }
+}
+
+/// How long what changes may take, and what becomes of it otherwise.
+fn patience(wanted: &Wanted, jobs: usize) -> String {
+    let time = text::duration(wanted.timeout.unwrap_or(PATIENCE));
+    match (jobs, wanted.on_failure) {
+        (1, _) => format!("it has {time} to become healthy, else it goes back to what it was"),
+        (_, OnFailure::Stop) => format!(
+            "each has {time} to become healthy, else it goes back to what it was; those done before it stay"
+        ),
+        (_, OnFailure::RevertAll) => {
+            format!("each has {time} to become healthy, else all go back to what they were")
+        }
+    }
+}
+
+/// What a patch is for, as it was written.
+pub(super) fn described(wanted: &Wanted) -> Vec<Line> {
+    let line = |text: &String| Line::plain(format!("description: {}", text::one_line(text.trim())));
+    wanted.description.iter().map(line).collect()
 }
 
 /// What an intent says of jobs.

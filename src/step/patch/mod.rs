@@ -11,6 +11,7 @@ mod files;
 mod lasting;
 mod look;
 mod one;
+mod order;
 mod outcome;
 mod problems;
 mod select;

@@ -50,13 +50,21 @@ impl Back {
         match self {
             Self::ByNomad(version) => format!("Nomad rolls back to version {version}"),
             Self::Ours => "it was put back as it was".to_owned(),
-            Self::Unhealthy(why) => format!("it was put back as it was, and isn't healthy so either: {why}"),
+            Self::Unhealthy(why) => {
+                let why = after_not_healthy(why);
+                format!("it was put back as it was, and isn't healthy so either{why}")
+            }
             Self::Unwatched(why) => {
                 format!("it was put back as it was; whether it is healthy so is not known: {why}")
             }
             Self::Not(why, _) => format!("it was NOT put back: {why}"),
             Self::Unknown(why) => format!("whether it was put back is not known: {why}"),
         }
+    }
+
+    /// Whether the job is known to be as it was.
+    fn is_as_before(&self) -> bool {
+        !matches!(self, Self::Not(..) | Self::Unknown(_))
     }
 
     fn name(&self) -> &'static str {
@@ -90,7 +98,8 @@ impl Ended {
         match self {
             Self::Healthy(_) => "changed and healthy".to_owned(),
             Self::Failed(why, back) => {
-                format!("not healthy: {}; {}", why.first().map_or("", String::as_str), back.words())
+                let why = after_not_healthy(why.first().map_or("", String::as_str));
+                format!("not healthy{why}; {}", back.words())
             }
             Self::Taken(back) => format!("changed, but {}", back.words()),
             Self::Refused(why) => format!("not changed: {why}"),
@@ -132,6 +141,14 @@ impl Ended {
     }
 }
 
+/// Why something isn't healthy, behind words that say that it isn't: those may be the reason's own.
+fn after_not_healthy(why: &str) -> String {
+    match why.strip_prefix("not healthy") {
+        Some(rest) if rest.starts_with([' ', ':']) => rest.to_owned(),
+        _ => format!(": {why}"),
+    }
+}
+
 /// The whole patch's outcome; `ended` is that of each of the jobs.
 pub(super) fn of_all(jobs: &[Edited], ended: &[Ended]) -> Result<Outcome, StepError> {
     let pairs = || jobs.iter().zip(ended);
@@ -158,6 +175,11 @@ pub(super) fn of_all(jobs: &[Edited], ended: &[Ended]) -> Result<Outcome, StepEr
         message.push(format!("'{}': {}", text::one_line(&job.id), ended.words()));
         message.extend(ended.details().iter().map(|line| format!("  {line}")));
     }
+    // The first line stands for all of it where there is room for one only.
+    let back = named(&|ended| matches!(ended, Ended::Taken(back) if back.is_as_before()));
+    if let (Some(first), false) = (message.first_mut(), back.is_empty()) {
+        first.push_str(&format!("; put back too: {}", text::list(&back)));
+    }
     for (job, ended) in pairs().filter(|(_, ended)| matches!(ended, Ended::Taken(_))) {
         message.push(format!("'{}': {}", text::one_line(&job.id), ended.words()));
     }
@@ -174,12 +196,12 @@ pub(super) fn of_all(jobs: &[Edited], ended: &[Ended]) -> Result<Outcome, StepEr
     let again =
         ended.iter().all(|ended| matches!(ended, Ended::Healthy(_) | Ended::NotBegun | Ended::Conflict(_)))
             && !interrupted;
-    let help = match ended.iter().find(|ended| bad(ended)) {
+    let first = pairs().find(|(_, ended)| bad(ended));
+    let id = first.map(|(job, _)| text::one_line(&job.id)).unwrap_or_default();
+    let help = match first.map(|(_, ended)| ended) {
         Some(Ended::Promotion(..)) => Some("promote it, or fail the deployment to go back".to_owned()),
-        Some(Ended::Failed(_, Back::Not(..))) => Some("look at it: `nomad job status JOB`".to_owned()),
-        Some(ended) if ended.is_open() => {
-            Some("look at the job (`nomad job status JOB`), or resume".to_owned())
-        }
+        Some(Ended::Failed(_, Back::Not(..))) => Some(format!("look at it: nomad job status {id}")),
+        Some(ended) if ended.is_open() => Some(format!("look at it (nomad job status {id}), or resume")),
         _ => None,
     };
     let error = StepError::new(message.join("\n"), touched);

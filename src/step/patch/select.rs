@@ -145,8 +145,10 @@ impl<T> Found<T> {
                 let fits = match (stopped, target.loose) {
                     (true, true) => continue,
                     (true, false) => {
-                        let problem = Problem::new(format!("the job '{}' is stopped", text::one_line(id)));
-                        Err(problem.help("start it from its file instead"))
+                        let id = text::one_line(id);
+                        let problem = Problem::new(format!("the job '{id}' is stopped"));
+                        let start = format!("start it as it last ran: blackstart service start {id}");
+                        Err(problem.help(format!("{start}; --file-only changes its file alone")))
                     }
                     (false, _) => edit.apply(change, target),
                 };

@@ -29,6 +29,10 @@ pub struct Wanted {
     pub commit: bool,
     /// For each job to become healthy.
     pub timeout: Option<Duration>,
+    /// What it is for, in a person's words.
+    pub description: Option<String>,
+    /// The values run already and only the files lack them: until those are saved, they are unsaved patches.
+    pub running: bool,
 }
 
 /// What one job, group or task becomes, or each of several (`*` and `?` stand for any text).
@@ -121,6 +125,8 @@ impl Wanted {
             shared: reader.bool(body, "shared").unwrap_or_default(),
             commit: reader.bool(body, "commit").unwrap_or_default(),
             timeout: reader.duration(body, "timeout"),
+            description: reader.string(body, "description").filter(|text| !text.trim().is_empty()),
+            running: reader.bool(body, "running").unwrap_or_default(),
             services: Vec::new(),
         };
         if wanted.parallel == Some(0)

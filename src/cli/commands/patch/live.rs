@@ -45,7 +45,7 @@ enum What {
 )]
 struct Image {
     /// Which job, group or task becomes what
-    #[arg(required_unless_present = "all", value_name = "SERVICE[/GROUP[/TASK]]=TAG|REF", value_parser = pair)]
+    #[arg(required_unless_present = "all", value_name = "SERVICE[/GROUP[/TASK]]=TAG|REF", value_parser = image)]
     images: Vec<(String, String)>,
     /// Gives all running jobs that have images this tag
     #[arg(long, value_name = "TAG", conflicts_with = "images")]
@@ -80,7 +80,7 @@ struct Resources {
 /// A PATH has the names of job files, a block's label or name after its kind: count, env.LOG,
 /// meta.owner, update.max_parallel, task.server.kill_timeout, service.web.port. Names with dots
 /// stand in brackets and quotes. It begins at what SERVICE names; in a job with one group or task it
-/// finds them.
+/// finds them, and a block deeper in it where only one can be meant: check.interval.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  blackstart patch set web count=3 -e test\n  blackstart patch set web/api/server env.LOG=debug kill_timeout=30s -e test\n  blackstart patch set web 'group.api.task.server.config.args=[\"-v\"]' -e test"
@@ -153,6 +153,18 @@ struct How {
     approve: Option<String>,
 }
 
+fn image(text: &str) -> Result<(String, String), String> {
+    let (service, image) = match text.split_once('=') {
+        Some(("", _)) => return Err("the service is missing: write job_creation=git-1a2b3c4d".into()),
+        Some((service, image)) => (service, image),
+        None => (text, ""),
+    };
+    if image.trim().is_empty() {
+        return Err(format!("the image is missing: write {service}=git-1a2b3c4d, or a whole reference"));
+    }
+    Ok((service.to_owned(), image.to_owned()))
+}
+
 fn on_failure(text: &str) -> Result<OnFailure, String> {
     text.parse()
 }
@@ -208,31 +220,35 @@ pub async fn run(args: &Patch, global: &Global, ui: &Ui) -> Result<Code, Failure
     // digest to approve, and ends as not approved.
     if nobody || how.dry_run {
         let opened = open_to_look(&options)?;
-        let (wanted, file) = read(&opened, wanted, how, file)?;
+        let (wanted, file) = read(&opened, wanted, how, file).await?;
         let session = ui.session(&opened.who);
         let chosen = app::patch_plan(&opened, &wanted, file)?;
         return look_made(&opened, &session, &request, chosen, how.dry_run).await;
     }
     let opened = open_to_change(&options, &request, ui, "patch")?;
-    let (wanted, file) = read(&opened, wanted, how, file)?;
+    let (wanted, file) = read(&opened, wanted, how, file).await?;
     let session = ui.session(&opened.who);
     let chosen = app::patch_plan(&opened, &wanted, file)?;
     let finished = app::start_made(&opened, &session, &request, chosen).await?;
     Ok(ended(&finished, ui))
 }
 
-/// What is wanted with what a patch file says; flags go over it.
-fn read(
+/// What is wanted with what a patch file says; flags go over it. Refused where nothing can be patched: the
+/// environment is stopped.
+async fn read(
     opened: &Opened,
     wanted: Wanted,
     how: &How,
     file: Option<&PathBuf>,
 ) -> Result<(Wanted, Option<PatchFile>), Failure> {
-    let Some(path) = file else { return Ok((wanted, None)) };
-    let file = app::patch_file(opened, path)?;
-    let mut wanted = file.wanted.clone();
+    let file = file.map(|path| app::patch_file(opened, path)).transpose()?;
+    let mut wanted = file.as_ref().map_or(wanted, |file| file.wanted.clone());
     how.set_in(&mut wanted);
-    Ok((wanted, Some(file)))
+    if wanted.only != Some(Only::File) {
+        let otherwise = "or change the job files alone: the same with --file-only";
+        app::refuse_stopped(opened, Some(otherwise)).await?;
+    }
+    Ok((wanted, file))
 }
 
 fn each_once(given: &[(String, String)]) -> Result<BTreeMap<String, serde_json::Value>, Failure> {

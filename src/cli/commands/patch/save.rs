@@ -77,7 +77,8 @@ pub async fn write(
         teller.note(if written.is_empty() {
             "nothing to do: the files have it all".to_owned()
         } else {
-            format!("nothing to write; commit it: git commit, or blackstart {doing} --commit")
+            let name = &opened.settings.name;
+            format!("nothing to write; commit it: git commit, or blackstart {doing} --commit -e {name}")
         });
         return Ok(Code::Done);
     };
