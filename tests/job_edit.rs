@@ -10,7 +10,7 @@ use blackstart::base::Source;
 use blackstart::hcl::trace::Place;
 use blackstart::hcl::{Block, Body, Item, JsonNode, JsonNodeKind};
 use blackstart::jobspec::{
-    Change, Edit, EditError, Edits, Inputs, Path, Wanted, apply, edit_at, edits, edits_with, parse, places,
+    Change, Edit, EditError, Edits, Inputs, Path, Wanted, apply, edit_at, edits, edits_of, parse, places,
     undo,
 };
 use serde_json::Value as Json;
@@ -353,7 +353,9 @@ fn an_image_is_written_in_the_place_of_what_it_refers_to() {
             let path: Path = path.parse().unwrap();
             let value = Json::from(format!("mirror.example.com:5000/{image}-x9"));
             let wanted = [Wanted { path: path.clone(), value: value.clone() }];
-            let made = edits_with(&moved.job, &moved.inputs, &wanted, &|_| true).unwrap();
+            let made =
+                edits_of(&parse(&moved.job, &moved.inputs).unwrap(), &moved.inputs, &wanted, &|_| true)
+                    .unwrap();
             let after = moved.edited(&made.edits);
             let mut expected = job.clone();
             path.set(&mut expected, &value).unwrap();

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use blackstart::base::Source;
-use blackstart::jobspec::{Edit, EditError, Inputs, Wanted, apply, edit_at, edits, edits_with, parse, undo};
+use blackstart::jobspec::{
+    Edit, EditError, Inputs, Job, Wanted, apply, edit_at, edits, edits_of, parse, undo,
+};
 use serde_json::{Value as Json, json};
 
 const IMAGE: &str = "group.g.task.t.config.image";
@@ -45,6 +47,10 @@ fn try_with(text: &str, inputs: &Inputs, all: &[Wanted]) -> Result<Done, EditErr
 
 fn set(text: &str, path: &str, value: impl Into<Json>) -> Done {
     try_with(text, &inputs(), &[wanted(path, value)]).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn job(text: &str) -> Job {
+    parse(&Source::new("f.hcl", text), &inputs()).unwrap()
 }
 
 /// What becomes of a text when a value is set: the lines that are new.
@@ -181,7 +187,7 @@ fn an_expression_can_be_written_anew_where_it_stands() {
     ] {
         let text = image(before, expr);
         let wanted = [wanted(IMAGE, new)];
-        let done = edits_with(&Source::new("f.hcl", text.as_str()), &inputs(), &wanted, &|_| true);
+        let done = edits_of(&job(&text), &inputs(), &wanted, &|_| true);
         let done = done.unwrap_or_else(|error| panic!("{expr}: {error}"));
         assert_eq!(apply(&text, &done.edits), image(before, made), "{expr}");
         assert_eq!((done.edits.len(), done.also.len(), done.parted), (1, 0, false), "{expr}");
@@ -194,7 +200,7 @@ fn an_expression_can_be_written_anew_where_it_stands() {
     ] {
         let text = image(before, expr);
         let source = Source::new("f.hcl", text.as_str());
-        let here = edits_with(&source, &inputs(), &[wanted(IMAGE, new)], &|_| true).unwrap();
+        let here = edits_of(&job(&text), &inputs(), &[wanted(IMAGE, new)], &|_| true).unwrap();
         assert_eq!(here, edits(&source, &inputs(), &[wanted(IMAGE, new)]).unwrap(), "{expr}");
     }
 }

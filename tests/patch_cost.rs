@@ -188,30 +188,131 @@ async fn without_a_journal_nothing_is_changed() {
 /// The whole command: neither its start nor its end asks about each job.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_adds_only_the_list_of_jobs() {
-    let place = Place::new();
-    let (_world, memory) = place.world(&Clock::real(), 1);
-    let names = jobs(&memory, 12).await;
-    let log = Log::default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let router = Router::new().fallback(pass).with_state((memory, Arc::clone(&log)));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-
-    let folder = tempfile::tempdir().unwrap();
-    let settings =
-        format!("project = \"p\"\nenvironment \"e\" {{\n  nomad {{\n    address = \"{address}\"\n  }}\n}}\n");
-    std::fs::write(folder.path().join("blackstart.hcl"), settings).unwrap();
+    let site = Site::new(12, "").await;
     for tag in ["job-*=2", "job-*=3"] {
-        log.lock().unwrap().clear();
+        site.log.lock().unwrap().clear();
+        let text = site.patch(&[tag]).await;
+        assert!(text.contains("unsaved patch: job-00"), "{text}");
+        let requests = std::mem::take(&mut *site.log.lock().unwrap());
+        assert_eq!(requests.len(), 4 * 12 + 2, "{requests:#?}");
+        assert_eq!(requests.iter().filter(|one| *one == "GET /v1/jobs").count(), 1);
+    }
+}
+
+/// git is asked about all files at once: for many jobs it is started as often as for a few.
+#[tokio::test(flavor = "multi_thread")]
+async fn git_is_started_as_often_for_many_files_as_for_few() {
+    if !has_git() {
+        eprintln!("skipped: there is no git");
+        return;
+    }
+    for (arguments, most) in [(&["job-*=2"][..], 2), (&["job-*=2", "--commit"][..], 23)] {
+        let mut counts = Vec::new();
+        for jobs in [2, 15] {
+            let site = Site::new(jobs, "files = [\"jobs/*.nomad.hcl\"]").await;
+            let counted = site.with_git(jobs);
+            let text = site.patch(arguments).await;
+            for name in names(jobs) {
+                let file = std::fs::read_to_string(site.file(&name)).unwrap();
+                assert!(file.contains("a:2\""), "{text}");
+            }
+            let is_saved = !text.contains("unsaved patch");
+            assert_eq!(is_saved, arguments.contains(&"--commit"), "{text}");
+            let commands = std::fs::read_to_string(counted).unwrap();
+            let mut commands: Vec<String> = commands.lines().map(str::to_owned).collect();
+            assert!(!commands.is_empty() && commands.len() <= most, "{commands:#?}");
+            // Some run beside one another.
+            commands.sort();
+            counts.push(commands);
+        }
+        assert_eq!(counts[0], counts[1]);
+    }
+}
+
+fn has_git() -> bool {
+    Command::new("git").arg("--version").output().is_ok()
+}
+
+/// A project whose Nomad is a simulated one behind a socket, with jobs that are registered.
+struct Site {
+    folder: tempfile::TempDir,
+    /// The requests.
+    log: Log,
+    /// What comes before the machine's own programs.
+    bin: std::path::PathBuf,
+    _place: Place,
+    _world: blackstart::sim::World,
+}
+
+impl Site {
+    async fn new(count: usize, settings: &str) -> Self {
+        let place = Place::new();
+        let (world, memory) = place.world(&Clock::real(), 1);
+        jobs(&memory, count).await;
+        let log = Log::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(pass).with_state((memory, Arc::clone(&log)));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let folder = tempfile::tempdir().unwrap();
+        let settings = format!(
+            "project = \"p\"\nenvironment \"e\" {{\n  nomad {{\n    address = \"{address}\"\n    {settings}\n  }}\n}}\n"
+        );
+        std::fs::write(folder.path().join("blackstart.hcl"), settings).unwrap();
+        let bin = folder.path().join("bin");
+        Self { folder, log, bin, _place: place, _world: world }
+    }
+
+    fn file(&self, job: &str) -> std::path::PathBuf {
+        self.folder.path().join(format!("jobs/{job}.nomad.hcl"))
+    }
+
+    /// A file for each job, committed, and a git that notes what it is started for: in the file that is given.
+    fn with_git(&self, count: usize) -> std::path::PathBuf {
+        std::fs::create_dir(self.folder.path().join("jobs")).unwrap();
+        for name in names(count) {
+            let text = format!(
+                "job \"{name}\" {{\n  datacenters = [\"*\"]\n  group \"main\" {{\n    count = 0\n    task \"main\" {{\n      driver = \"docker\"\n      config {{\n        image = \"registry.example.com/a:1\"\n      }}\n    }}\n  }}\n}}\n"
+            );
+            std::fs::write(self.file(&name), text).unwrap();
+        }
+        for arguments in [
+            &["init", "-q"][..],
+            &["config", "user.name", "A Tester"],
+            &["config", "user.email", "tester@localhost"],
+            &["add", "jobs"],
+            &["commit", "-q", "-m", "Jobs"],
+        ] {
+            let done = Command::new("git").args(arguments).current_dir(self.folder.path()).output().unwrap();
+            assert!(done.status.success(), "{done:?}");
+        }
+        std::fs::create_dir(&self.bin).unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let real = path.split(':').map(|dir| std::path::Path::new(dir).join("git")).find(|git| git.exists());
+        let counted = self.folder.path().join("started");
+        let script = format!(
+            "#!/bin/sh\necho \"$1\" >>'{}'\nexec '{}' \"$@\"\n",
+            counted.display(),
+            real.unwrap().display()
+        );
+        let git = self.bin.join("git");
+        std::fs::write(&git, script).unwrap();
+        std::fs::set_permissions(&git, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        counted
+    }
+
+    /// What it prints, which must end well.
+    async fn patch(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_blackstart"));
-        command.args(["patch", "image", tag, "--yes"]).current_dir(folder.path()).env_clear();
-        command.env("BLACKSTART_STATE_DIR", folder.path().join("state"));
+        command.args(["patch", "image"]).args(arguments).arg("--yes");
+        command.current_dir(self.folder.path()).env_clear();
+        command.env("BLACKSTART_STATE_DIR", self.folder.path().join("state"));
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.bin.display()));
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(output.status.success() && text.contains("unsaved patch: job-00"), "{text}");
-        let requests = std::mem::take(&mut *log.lock().unwrap());
-        assert_eq!(requests.len(), 4 * names.len() + 2, "{requests:#?}");
-        assert_eq!(requests.iter().filter(|one| *one == "GET /v1/jobs").count(), 1);
+        assert!(output.status.success(), "{text}");
+        text
     }
 }
 

@@ -11,7 +11,7 @@ use crate::base::text;
 use crate::engine::digest_of;
 use crate::environment::Environment;
 use crate::jobspec::Path;
-use crate::lasting::{Overlay, Unsaved, Why, job_files};
+use crate::lasting::{self, Overlay, Unsaved, Why, job_files};
 
 /// What is to be given up, and what becomes of it.
 pub struct GivingUp {

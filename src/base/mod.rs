@@ -1,4 +1,4 @@
-//! What every other module may use: time, secrets, diagnostics, text, ids and paths.
+//! What every other module may use: time, secrets, diagnostics, text, ids, paths and threads.
 
 pub mod clock;
 pub mod diagnostic;
@@ -6,6 +6,7 @@ pub mod ids;
 pub mod paths;
 pub mod secret;
 pub mod text;
+pub mod threads;
 
 pub use clock::Clock;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source, Span};

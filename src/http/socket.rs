@@ -49,19 +49,22 @@ impl Sockets {
         Ok(Self { client: builder.build()?, way })
     }
 
-    /// Where a request goes, and what that is called.
-    fn to(&self, url: &str) -> Result<(reqwest::Url, String), HttpError> {
-        let at = match &self.way {
+    /// Where a request goes.
+    fn to(&self, url: &str) -> Result<reqwest::Url, HttpError> {
+        let bad = || HttpError::BadUrl(self.called(url));
+        let mut to = reqwest::Url::parse(url).map_err(|_| bad())?;
+        if let Way::Named(name) = &self.way {
+            to.set_host(Some(name)).map_err(|_| bad())?;
+        }
+        Ok(to)
+    }
+
+    /// What the server of a URL is called in messages.
+    fn called(&self, url: &str) -> String {
+        match &self.way {
             Way::Plain | Way::Named(_) => origin(url),
             Way::Path(path) => format!("unix://{}", path.display()),
-        };
-        let Ok(mut url) = reqwest::Url::parse(url) else { return Err(HttpError::BadUrl(at)) };
-        if let Way::Named(name) = &self.way
-            && url.set_host(Some(name)).is_err()
-        {
-            return Err(HttpError::BadUrl(at));
         }
-        Ok((url, at))
     }
 }
 
@@ -74,9 +77,9 @@ impl Default for Sockets {
 #[async_trait]
 impl Transport for Sockets {
     async fn send(&self, request: Request) -> Result<Response, HttpError> {
-        let (url, at) = self.to(&request.url)?;
+        let url = self.to(&request.url)?;
         let after = request.timeout;
-        let failed = |error: reqwest::Error| failure(&error, &at, after);
+        let failed = |error: reqwest::Error| failure(&error, &self.called(&request.url), after);
         let mut answer = self
             .client
             .request(request.method, url)
@@ -89,7 +92,7 @@ impl Transport for Sockets {
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(HttpError::TooLarge(at));
+                return Err(HttpError::TooLarge(origin(&request.url)));
             }
             body.extend_from_slice(&chunk);
         }

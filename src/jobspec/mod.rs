@@ -51,7 +51,7 @@ mod variables;
 mod view;
 
 pub use check::check;
-pub use edit::{Edit, EditError, Edits, Wanted, apply, edit_at, edits, edits_with, undo};
+pub use edit::{Edit, EditError, Edits, Wanted, apply, edit_at, edits, edits_of, undo};
 pub use envsubst::{UNKNOWN, substituted};
 pub use job::{Inputs, Job, declared, parse, place_of_depends_on, place_of_namespace};
 pub use path::{Change, Path, PathError};

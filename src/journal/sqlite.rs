@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::record::{Body, FORMAT, Record};
 use super::store::{JournalError, Store};
+use crate::base::threads;
 
 /// A journal file, mode 0600 in its environment's state directory.
 pub struct SqliteStore {
@@ -81,20 +82,30 @@ impl Store for SqliteStore {
                 ))
             })
             .map_err(failed)?;
-        let mut records = Vec::new();
-        for row in rows {
-            let (seq, run, at, text, previous, hash) = row.map_err(failed)?;
-            let body: Body = serde_json::from_str(&text).map_err(|e| store_error(&self.path, e))?;
-            let at = at.parse().map_err(|e: jiff::Error| store_error(&self.path, e))?;
-            let record = Record { seq, at, run: crate::base::RunId(run), body, previous, hash };
-            // Up to version 0.1.0 the text was not canonical.
-            if record.hash_with(&text) != record.hash && record.computed_hash() != record.hash {
-                return Err(JournalError::BrokenChain { seq });
-            }
-            records.push(record);
-        }
-        Ok(records)
+        let rows: Vec<Row> = rows.collect::<Result<_, _>>().map_err(failed)?;
+        // It grows with every run, and each command reads it whole.
+        let threads = if rows.len() < FEW { 1 } else { threads::cores() };
+        let path = &self.path;
+        threads::each(threads, &rows, |row| record(path, row)).into_iter().collect()
     }
+}
+
+/// Of fewer records than this, more threads would take longer than one.
+const FEW: usize = 32;
+
+/// A record as it lies there: its number, run, time, body, and the hashes of the one before and of its own.
+type Row = (u64, String, String, String, String, String);
+
+fn record(path: &Path, (seq, run, at, text, previous, hash): &Row) -> Result<Record, JournalError> {
+    let body: Body = serde_json::from_str(text).map_err(|e| store_error(path, e))?;
+    let at = at.parse().map_err(|e: jiff::Error| store_error(path, e))?;
+    let run = crate::base::RunId(run.clone());
+    let record = Record { seq: *seq, at, run, body, previous: previous.clone(), hash: hash.clone() };
+    // Up to version 0.1.0 the text was not canonical.
+    if record.hash_with(text) != record.hash && record.computed_hash() != record.hash {
+        return Err(JournalError::BrokenChain { seq: *seq });
+    }
+    Ok(record)
 }
 
 fn store_error(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> JournalError {

@@ -11,6 +11,7 @@ use super::files::{Overlay, inputs, job_file_names, job_files, read_file, var_fi
 use super::git::{Branch, Entry, Git, GitError};
 use super::making::{New, Stand, unstage};
 use super::own::OwnCommits;
+use super::replace::Replacement;
 use super::writeback::{Asked, WriteBack};
 use crate::base::{Diagnostics, text};
 use crate::environment::Environment;
@@ -29,6 +30,8 @@ pub enum CommitError {
     Git(#[from] GitError),
     #[error("the job files as they are committed can't be read")]
     Files(#[from] Diagnostics),
+    #[error("HEAD is detached: there is no branch to commit to")]
+    Detached,
     #[error("{0}")]
     Refused(String),
     /// What was looked at is not what is there now.
@@ -123,29 +126,7 @@ impl Commit {
         {
             return refused(format!("'{job}' as it is committed: {why}"));
         }
-        let mut files = Vec::new();
-        for file in back.replacements(|_| true) {
-            let path = git.below_top(&file.name).ok_or(CommitError::NoTree)?;
-            let Some(entry) = git.entry(&stand.head, &path).await? else {
-                if overlay.0.contains_key(&file.name) {
-                    return refused(format!("{} isn't in git yet: add and commit it first", file.name));
-                }
-                // Ignored: no commit holds it.
-                continue;
-            };
-            let after = git.object(&file.after, false).await?;
-            let here = Overlay::default().read(environment.root(), &file.name).map_err(GitError::Start)?;
-            let file = File { name: file.name, path, entry, after, here };
-            let staged = git.staged(&file.path).await?;
-            if !file.may_stage(staged.as_ref()) {
-                if !is_left_behind(&git, &stand, own, &file, staged.as_ref()).await? {
-                    let name = &file.name;
-                    return refused(format!("{name} has staged changes: commit or unstage them first"));
-                }
-                unstage(&git, &[&file.path]).await?;
-            }
-            files.push(file);
-        }
+        let files = to_commit(environment, &git, &stand, own, &overlay, &back).await?;
         let push = match git.deployed_from(environment).await? {
             Some(to) => Some(may_push(&git, &stand, to, own).await?),
             None => None,
@@ -254,13 +235,15 @@ impl Commit {
     /// Whether all is as it was when it was looked at; asked right before anything is done with it.
     pub async fn still(&self, environment: &Environment) -> Result<(), CommitError> {
         let stale = |what: String| Err(CommitError::Stale(what));
-        if let Some(what) = self.stand.moved(&self.git).await? {
+        let paths: Vec<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        let staged = async { Ok(self.git.staged(&paths).await?) };
+        let (moved, staged) = tokio::try_join!(self.stand.moved(&self.git), staged)?;
+        if let Some(what) = moved {
             return stale(what);
         }
         for file in &self.files {
             let here = Overlay::default().read(environment.root(), &file.name).ok();
-            let staged = self.git.staged(&file.path).await?;
-            if here.as_ref() != Some(&file.here) || !file.may_stage(staged.as_ref()) {
+            if here.as_ref() != Some(&file.here) || !file.may_stage(staged.get(&file.path)) {
                 return stale(format!("{} was changed", file.name));
             }
         }
@@ -308,6 +291,48 @@ impl Commit {
     }
 }
 
+/// The files of a commit with those edits, none of them staged with anything else.
+async fn to_commit(
+    environment: &Environment,
+    git: &Git,
+    stand: &Stand,
+    own: &OwnCommits,
+    overlay: &Overlay,
+    back: &WriteBack,
+) -> Result<Vec<File>, CommitError> {
+    let refused = |message: String| Err(CommitError::Refused(message));
+    let mut edited = Vec::new();
+    for file in back.replacements(|_| true) {
+        edited.push((git.below_top(&file.name).ok_or(CommitError::NoTree)?, file));
+    }
+    let paths: Vec<&str> = edited.iter().map(|(path, _)| path.as_str()).collect();
+    let texts: Vec<&str> = edited.iter().map(|(_, file)| file.after.as_str()).collect();
+    let (mut entries, staged, objects) =
+        tokio::try_join!(git.entries(&stand.head, &paths), git.staged(&paths), git.objects(&texts, false))?;
+    let mut files = Vec::new();
+    for ((path, Replacement { name, .. }), after) in edited.into_iter().zip(objects) {
+        let Some(entry) = entries.remove(&path) else {
+            if overlay.0.contains_key(&name) {
+                return refused(format!("{name} isn't in git yet: add and commit it first"));
+            }
+            // Ignored: no commit holds it.
+            continue;
+        };
+        let here = Overlay::default().read(environment.root(), &name).map_err(GitError::Start)?;
+        let file = File { name, path, entry, after, here };
+        let staged = staged.get(&file.path);
+        if !file.may_stage(staged) {
+            if !is_left_behind(git, stand, own, &file, staged).await? {
+                let name = &file.name;
+                return refused(format!("{name} has staged changes: commit or unstage them first"));
+            }
+            unstage(git, &[&file.path]).await?;
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
 /// Whether the index holds a file as it was before the last commit of it, which is one of our own, and the
 /// work tree doesn't: nobody staged that, it was left behind, and would take that commit back.
 async fn is_left_behind(
@@ -321,9 +346,11 @@ async fn is_left_behind(
     let Some((id, parent)) = last.split_once(' ').filter(|(_, parent)| !parent.contains(' ')) else {
         return Ok(false);
     };
-    let behind = staged.is_some() && git.entry(parent, &file.path).await?.as_ref() == staged;
-    let here = git.object(&file.here, false).await?;
-    Ok(behind && staged.is_some_and(|staged| staged.blob != here) && is_own(git, own, id, parent).await?)
+    let behind = staged.is_some() && git.entries(parent, &[&file.path]).await?.get(&file.path) == staged;
+    let here = git.objects(&[&file.here], false).await?;
+    Ok(behind
+        && staged.is_some_and(|staged| !here.contains(&staged.blob))
+        && is_own(git, own, id, parent).await?)
 }
 
 async fn is_own(git: &Git, own: &OwnCommits, id: &str, parent: &str) -> Result<bool, GitError> {
@@ -338,8 +365,7 @@ async fn is_own(git: &Git, own: &OwnCommits, id: &str, parent: &str) -> Result<b
         return Ok(true);
     }
     // Some of the edits may be all that it has.
-    let paths = || changed.keys().cloned();
-    let (before, after) = (git.texts(parent, paths()).await?, git.texts(id, paths()).await?);
+    let (before, after) = (git.texts(parent, changed.keys()).await?, git.texts(id, changed.keys()).await?);
     let both = |(path, before): (String, String)| Some((path.clone(), (before, after.get(&path)?.clone())));
     let texts = before.into_iter().filter_map(both).collect();
     Ok(own.was_meant(parent, &changed, &texts))

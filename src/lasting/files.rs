@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use crate::base::{Diagnostic, Diagnostics, Source};
+use crate::base::{Diagnostic, Diagnostics, Source, threads};
 use crate::environment::Environment;
 use crate::jobspec::{self, Inputs, Job};
 
@@ -142,11 +142,11 @@ pub(super) fn var_files(environment: &Environment) -> impl Iterator<Item = Strin
 pub fn job_files(environment: &Environment, overlay: &Overlay) -> Result<Vec<JobFile>, Diagnostics> {
     let names = job_file_names(environment)?;
     let inputs = inputs(environment, overlay)?;
-    let read = |name: String| {
-        let job = read_file(environment, &name, &inputs, overlay);
-        JobFile { name, job }
+    let read = |name: &String| {
+        let job = read_file(environment, name, &inputs, overlay);
+        JobFile { name: name.clone(), job }
     };
-    Ok(names.into_iter().map(read).collect())
+    Ok(threads::each(threads::cores(), &names, read))
 }
 
 /// The names of [`job_files`], without a look at what they hold.

@@ -4,7 +4,7 @@
 //! the work tree or the index, and what a person has staged or changed besides stays as it was. Does not:
 //! know any other system; ask for passwords.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::files::{Overlay, job_file_names};
 use super::own::Objects;
 use crate::base::text;
 use crate::environment::Environment;
-use crate::process::{Child, Command};
+use crate::process::{Child, Command, Memory};
 
 /// How long git may take: a push crosses a network.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -111,108 +111,131 @@ impl Git {
     }
 
     /// The files as a revision has them, for [`super::job_files`] and the like. Files that git ignores, or
-    /// that lie outside of the work tree, stay as they lie there: no commit can hold them.
+    /// that lie outside of the work tree, stay as they lie there: no commit can hold them. One process for
+    /// all of them, two where some aren't there.
     pub async fn overlay(&self, revision: &str, names: &[String]) -> Result<Overlay, GitError> {
-        let known = self.call(&["rev-parse", "-q", "--verify", revision], None).await.is_ok();
         let below = |name: &String| Some((name.clone(), self.below_top(name)?));
-        let paths: Vec<(String, String)> = names.iter().filter_map(below).collect();
+        let paths: BTreeMap<String, String> = names.iter().filter_map(below).collect();
+        let texts = self.texts(revision, paths.values()).await?;
+        let lacking: Vec<&String> = paths.values().filter(|path| !texts.contains_key(*path)).collect();
+        let ignored = self.ignored(&lacking).await?;
         let mut overlay = Overlay::default();
-        // Two processes for many files, not two for each; an argument list has an end.
-        for some in paths.chunks(AT_ONCE) {
-            let of = |(_, path): &(String, String)| path.clone();
-            let texts =
-                if known { self.texts(revision, some.iter().map(of)).await? } else { BTreeMap::new() };
-            for (name, path) in some {
-                match texts.get(path) {
-                    Some(text) => drop(overlay.0.insert(name.clone(), Some(text.clone()))),
-                    None if self.is_ignored(path).await => {}
-                    None => drop(overlay.0.insert(name.clone(), None)),
-                }
+        for (name, path) in paths {
+            if !ignored.contains(&path) {
+                overlay.0.insert(name, texts.get(&path).cloned());
             }
         }
         Ok(overlay)
     }
 
-    /// The texts of a commit's files, by their paths below the top; those that it has.
+    /// The texts of a revision's files, by their paths below the top; those that it has.
     pub(super) async fn texts(
         &self,
         revision: &str,
-        paths: impl Iterator<Item = String>,
+        paths: impl Iterator<Item = &String>,
     ) -> Result<BTreeMap<String, String>, GitError> {
-        let mut arguments: Vec<String> =
-            ["ls-tree", "-l", "-z", "--full-tree", revision, "--"].map(str::to_owned).to_vec();
-        arguments.extend(paths);
-        let listed = self.call(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), None).await?;
-        let listed = String::from_utf8_lossy(&listed).into_owned();
-        // `100644 blob OBJECT    SIZE<TAB>PATH`
-        let mut files: Vec<(String, String, usize)> = Vec::new();
-        for (entry, path) in listed.split('\0').filter_map(|line| line.split_once('\t')) {
-            let words: Vec<&str> = entry.split_whitespace().collect();
-            if let [_, "blob", object, size] = words.as_slice()
-                && let Ok(size) = size.parse()
-            {
-                files.push((path.to_owned(), (*object).to_owned(), size));
+        let mut texts = BTreeMap::new();
+        // What isn't text can't be written back as it was.
+        let text = |path: &String, bytes: &[u8]| {
+            String::from_utf8(bytes.to_vec()).map_err(|_| GitError::NotText { path: path.clone() })
+        };
+        let (mut asked, mut paths) = (String::new(), paths.collect::<Vec<_>>());
+        // Two names for one file.
+        paths.sort();
+        paths.dedup();
+        // It asks by lines.
+        let (broken, whole): (Vec<&String>, Vec<&String>) = paths.into_iter().partition(|p| p.contains('\n'));
+        for path in broken {
+            if let Ok(bytes) = self.call(&["cat-file", "blob", &format!("{revision}:{path}")], None).await {
+                texts.insert(path.clone(), text(path, &bytes)?);
             }
         }
-        if files.is_empty() {
-            return Ok(BTreeMap::new());
+        if whole.is_empty() {
+            return Ok(texts);
         }
-        // Of objects it shows what they hold, one after the other and nothing between them.
-        let mut arguments = vec!["show", "--no-textconv"];
-        arguments.extend(files.iter().map(|(_, object, _)| object.as_str()));
-        let bytes = self.call(&arguments, None).await?;
-        let mut texts = BTreeMap::new();
-        let mut rest = bytes.as_slice();
-        for (path, _, size) in &files {
-            let (text, after) = rest.split_at_checked(*size).unwrap_or((rest, &[]));
-            // What isn't text can't be written back as it was.
-            let text =
-                String::from_utf8(text.to_vec()).map_err(|_| GitError::NotText { path: path.clone() })?;
-            texts.insert(path.clone(), text);
-            rest = after;
+        for path in &whole {
+            asked.push_str(&format!("{revision}:{path}\n"));
+        }
+        let told = self.run(&["cat-file", "--batch"], None, Some(asked.as_bytes())).await?;
+        let mut rest = told.as_slice();
+        for path in whole {
+            // `OBJECT blob SIZE`, the bytes and a line's end; or `REVISION:PATH missing`
+            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { break };
+            let (head, after) = rest.split_at(end);
+            rest = after.get(1..).unwrap_or_default();
+            let head = String::from_utf8_lossy(head);
+            let mut words = head.rsplitn(3, ' ');
+            let (Some(Ok(size)), Some(kind)) = (words.next().map(str::parse::<usize>), words.next()) else {
+                continue;
+            };
+            let (bytes, after) = rest.split_at_checked(size).unwrap_or((rest, &[]));
+            if kind == "blob" {
+                texts.insert(path.clone(), text(path, bytes)?);
+            }
+            rest = after.get(1..).unwrap_or_default();
         }
         Ok(texts)
     }
 
-    /// A file of a commit, by its path below the top.
-    pub async fn entry(&self, revision: &str, path: &str) -> Result<Option<Entry>, GitError> {
-        let listed = self.call(&["ls-tree", "-z", "--full-tree", revision, "--", path], None).await?;
-        let listed = String::from_utf8_lossy(&listed).into_owned();
-        let mut words = listed.split_whitespace();
-        Ok(match (words.next(), words.next(), words.next()) {
-            (Some(mode), Some("blob"), Some(blob)) => {
-                Some(Entry { mode: mode.to_owned(), blob: blob.to_owned() })
+    /// Files of a commit, by their paths below the top; those that it has.
+    pub async fn entries(&self, revision: &str, paths: &[&str]) -> Result<BTreeMap<String, Entry>, GitError> {
+        let mut found = BTreeMap::new();
+        for some in paths.chunks(AT_ONCE) {
+            let mut arguments = vec!["ls-tree", "-z", "--full-tree", revision, "--"];
+            arguments.extend(some);
+            // `100644 blob OBJECT<TAB>PATH`
+            for (words, path) in listed(&self.call(&arguments, None).await?) {
+                if let [mode, "blob", blob] = words.split_whitespace().collect::<Vec<_>>().as_slice() {
+                    found.insert(path, Entry { mode: (*mode).to_owned(), blob: (*blob).to_owned() });
+                }
             }
-            _ => None,
-        })
+        }
+        Ok(found)
     }
 
-    /// A file as the index has it, by its path below the top; none where it hasn't, or where several sides
-    /// of a merge have it.
-    pub(super) async fn staged(&self, path: &str) -> Result<Option<Entry>, GitError> {
-        let listed =
-            self.call(&["ls-files", "-s", "-z", "--", &format!(":(top,literal){path}")], None).await?;
-        let listed = String::from_utf8_lossy(&listed).into_owned();
-        // `100644 OBJECT 0<TAB>PATH`
-        let mut words = listed.split_whitespace();
-        Ok(match (words.next(), words.next(), words.next()) {
-            (Some(mode), Some(blob), Some("0")) => {
-                Some(Entry { mode: mode.to_owned(), blob: blob.to_owned() })
+    /// Files as the index has them, by their paths below the top; without those that it hasn't, and those
+    /// that several sides of a merge have.
+    pub(super) async fn staged(&self, paths: &[&str]) -> Result<BTreeMap<String, Entry>, GitError> {
+        let mut found = BTreeMap::new();
+        for some in paths.chunks(AT_ONCE) {
+            let literal: Vec<String> = some.iter().map(|path| format!(":(top,literal){path}")).collect();
+            let mut arguments = vec!["ls-files", "-s", "-z", "--"];
+            arguments.extend(literal.iter().map(String::as_str));
+            // `100644 OBJECT 0<TAB>PATH`
+            for (words, path) in listed(&self.call(&arguments, None).await?) {
+                if let [mode, blob, "0"] = words.split_whitespace().collect::<Vec<_>>().as_slice() {
+                    found.insert(path, Entry { mode: (*mode).to_owned(), blob: (*blob).to_owned() });
+                }
             }
-            _ => None,
-        })
+        }
+        Ok(found)
     }
 
-    /// The id that a text has as an object; `kept` puts it into the repository. As it is there: filters
-    /// were passed when a commit's text was made.
-    pub(super) async fn object(&self, text: &str, kept: bool) -> Result<String, GitError> {
-        let mut file = tempfile::NamedTempFile::new()?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        let path = file.path().display().to_string();
-        let mut arguments = vec!["hash-object", "--no-filters"];
-        arguments.extend(kept.then_some("-w"));
-        arguments.extend(["--", path.as_str()]);
-        self.line(&arguments).await
+    /// The ids that texts have as objects, in their order; `kept` puts them into the repository. As they are
+    /// there: filters were passed when a commit's text was made.
+    pub(super) async fn objects(&self, texts: &[&str], kept: bool) -> Result<Vec<String>, GitError> {
+        let folder = tempfile::tempdir()?;
+        let mut ids = Vec::new();
+        for some in texts.chunks(AT_ONCE) {
+            let mut paths = Vec::new();
+            for (at, text) in some.iter().enumerate() {
+                let path = folder.path().join(at.to_string());
+                std::fs::write(&path, text)?;
+                paths.push(path.display().to_string());
+            }
+            let mut arguments = vec!["hash-object", "--no-filters"];
+            arguments.extend(kept.then_some("-w"));
+            arguments.push("--");
+            arguments.extend(paths.iter().map(String::as_str));
+            let said = self.line(&arguments).await?;
+            let new: Vec<String> = said.lines().map(str::to_owned).collect();
+            if new.len() != some.len() {
+                let what = "hash-object".to_owned();
+                return Err(GitError::Failed { what, said: format!("it named {} objects", new.len()) });
+            }
+            ids.extend(new);
+        }
+        Ok(ids)
     }
 
     /// The files that a commit changed, with the objects that they became; one that it took away has none.
@@ -254,8 +277,20 @@ impl Git {
         Ok(Some(Branch { remote, name }))
     }
 
-    async fn is_ignored(&self, path: &str) -> bool {
-        self.call(&["check-ignore", "-q", "--", path], None).await.is_ok()
+    /// Those of the files that git ignores.
+    async fn ignored(&self, paths: &[&String]) -> Result<BTreeSet<String>, GitError> {
+        if paths.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let asked: String = paths.iter().map(|path| format!("{path}\0")).collect();
+        match self.run(&["check-ignore", "-z", "--stdin"], None, Some(asked.as_bytes())).await {
+            Ok(said) => {
+                Ok(String::from_utf8_lossy(&said).split_terminator('\0').map(str::to_owned).collect())
+            }
+            // It ignores none.
+            Err(GitError::Failed { .. }) => Ok(BTreeSet::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The one line that a command says.
@@ -266,13 +301,23 @@ impl Git {
 
     /// What a command prints; an error where it doesn't succeed. `index` in place of the work tree's own.
     pub(super) async fn call(&self, arguments: &[&str], index: Option<&Path>) -> Result<Vec<u8>, GitError> {
+        self.run(arguments, index, None).await
+    }
+
+    async fn run(
+        &self,
+        arguments: &[&str],
+        index: Option<&Path>,
+        input: Option<&[u8]>,
+    ) -> Result<Vec<u8>, GitError> {
         let mut environment = self.variables.clone();
         if let Some(index) = index {
             environment.insert("GIT_INDEX_FILE".to_owned(), index.display().to_string());
         }
         let argv = std::iter::once("git").chain(arguments.iter().copied()).map(str::to_owned).collect();
         let command = Command { argv, environment, dir: self.top.clone() };
-        let mut child = Child::spawn(&command, None).map_err(|error| match error.kind() {
+        let input = input.map(|bytes| Memory::of("git", bytes)).transpose()?;
+        let mut child = Child::spawn(&command, input.as_ref()).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => GitError::NotFound,
             _ => GitError::Start(error),
         })?;
@@ -288,4 +333,11 @@ impl Git {
         let said: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         Err(GitError::Failed { what: what(), said: text::one_line(&said.join("; ")) })
     }
+}
+
+/// What git lists with `-z`: what it says of each, and its path.
+fn listed(said: &[u8]) -> Vec<(String, String)> {
+    let said = String::from_utf8_lossy(said).into_owned();
+    let lines = said.split('\0').filter_map(|line| line.split_once('\t'));
+    lines.map(|(words, path)| (words.to_owned(), path.to_owned())).collect()
 }

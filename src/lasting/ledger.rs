@@ -40,15 +40,45 @@ impl Change {
     }
 }
 
-type Key = (String, String);
+/// A job, and a path in it.
+type Key<'r> = (&'r str, &'r str);
+
+/// A change as the records have it.
+#[derive(Clone, Copy)]
+struct Seen<'r> {
+    old: &'r Value,
+    new: &'r Value,
+    record: &'r Record,
+    who: &'r str,
+    certain: bool,
+    commit: Option<&'r str>,
+}
+
+type Book<'r> = BTreeMap<Key<'r>, Seen<'r>>;
+
+impl Seen<'_> {
+    fn change(self, (job, path): Key<'_>) -> Change {
+        Change {
+            job: job.to_owned(),
+            path: path.to_owned(),
+            old: self.old.clone(),
+            new: self.new.clone(),
+            at: self.record.at,
+            who: self.who.to_owned(),
+            run: self.record.run.clone(),
+            certain: self.certain,
+            commit: self.commit.map(str::to_owned),
+        }
+    }
+}
 
 /// What the book held under a key.
-struct Before {
-    key: Key,
+struct Before<'r> {
+    key: Key<'r>,
     /// Right before an intent.
-    last: Option<Change>,
+    last: Option<Seen<'r>>,
     /// Before the run's first attempt at it: as that is what it puts back.
-    first: Option<Change>,
+    first: Option<Seen<'r>>,
 }
 
 /// The values that were changed live, each as it was changed last, in the order of that.
@@ -61,50 +91,46 @@ pub fn given_up(records: &[Record]) -> Vec<Change> {
     in_order(read(records).1)
 }
 
-fn in_order(book: BTreeMap<Key, Change>) -> Vec<Change> {
-    let mut all: Vec<Change> = book.into_values().collect();
+fn in_order(book: Book<'_>) -> Vec<Change> {
+    let mut all: Vec<Change> = book.into_iter().map(|(key, seen)| seen.change(key)).collect();
     all.sort_by(|a, b| (a.at, &a.job, &a.path).cmp(&(b.at, &b.job, &b.path)));
     all
 }
 
 /// The changes that stand, and those that were given up since.
-fn read(records: &[Record]) -> (BTreeMap<Key, Change>, BTreeMap<Key, Change>) {
-    let mut book: BTreeMap<Key, Change> = BTreeMap::new();
-    let mut given_up: BTreeMap<Key, Change> = BTreeMap::new();
+fn read(records: &[Record]) -> (Book<'_>, Book<'_>) {
+    let (mut book, mut given_up) = (Book::new(), Book::new());
     // What stood in the book before an intent whose outcome isn't known yet.
-    let mut open: BTreeMap<(RunId, String), Vec<Before>> = BTreeMap::new();
+    let mut open: BTreeMap<(&RunId, &str), Vec<Before<'_>>> = BTreeMap::new();
     // What stood there before a run's first attempt at it.
-    let mut first: BTreeMap<(RunId, Key), Option<Change>> = BTreeMap::new();
+    let mut first: BTreeMap<(&RunId, Key<'_>), Option<Seen<'_>>> = BTreeMap::new();
     for record in records {
         match &record.body {
             Body::StepIntended { step, precondition, who, .. } => {
                 let mut before = Vec::new();
                 let intended = jobs(precondition).flat_map(|(id, job)| changes_of(id, job));
                 for (key, old, new) in intended {
-                    let (job, path) = key.clone();
-                    let (old, new) = (old.clone(), new.clone());
-                    let (at, who, run) = (record.at, who.clone(), record.run.clone());
-                    let change = Change { job, path, old, new, at, who, run, certain: false, commit: None };
-                    let last = book.insert(key.clone(), change);
+                    let seen = Seen { old, new, record, who, certain: false, commit: None };
+                    let last = book.insert(key, seen);
                     given_up.remove(&key);
-                    let first_of = (record.run.clone(), key.clone());
-                    let old = match &last {
-                        Some(own) if own.run == record.run => first.get(&first_of).cloned().flatten(),
-                        other => other.clone(),
+                    let first_of = (&record.run, key);
+                    let old = match last {
+                        Some(own) if own.record.run == record.run => first.get(&first_of).copied().flatten(),
+                        other => other,
                     };
-                    first.insert(first_of, old.clone());
+                    first.insert(first_of, old);
                     before.push(Before { key, last, first: old });
                 }
-                open.insert((record.run.clone(), step.clone()), before);
+                open.insert((&record.run, step), before);
             }
             Body::StepDone { step, evidence, .. } => {
-                settle(&mut book, open.remove(&(record.run.clone(), step.clone())), evidence, true);
+                settle(&mut book, open.remove(&(&record.run, step.as_str())), evidence, true);
                 committed(&mut book, evidence);
                 from_files(&mut book, evidence);
                 from_files(&mut given_up, evidence);
             }
             Body::StepFailed { step, touched, evidence, .. } => {
-                let before = open.remove(&(record.run.clone(), step.clone()));
+                let before = open.remove(&(&record.run, step.as_str()));
                 if *touched {
                     settle(&mut book, before, evidence, false);
                 } else {
@@ -117,17 +143,17 @@ fn read(records: &[Record]) -> (BTreeMap<Key, Change>, BTreeMap<Key, Change>) {
             }
             // A look after a crash found that all of it had happened.
             Body::StepReconciled { step, found: Found::Done, .. } => {
-                let before = open.remove(&(record.run.clone(), step.clone()));
+                let before = open.remove(&(&record.run, step.as_str()));
                 for Before { key, .. } in before.into_iter().flatten() {
-                    if let Some(change) = book.get_mut(&key).filter(|change| change.run == record.run) {
-                        change.certain = true;
+                    if let Some(seen) = book.get_mut(&key).filter(|seen| seen.record.run == record.run) {
+                        seen.certain = true;
                     }
                 }
             }
             Body::PatchDropped { job, path, how, .. } => {
-                let key = (job.clone(), path.clone());
-                if let Some(change) = book.remove(&key).filter(|_| how == DROP) {
-                    given_up.insert(key, change);
+                let key = (job.as_str(), path.as_str());
+                if let Some(seen) = book.remove(&key).filter(|_| how == DROP) {
+                    given_up.insert(key, seen);
                 }
             }
             _ => {}
@@ -138,8 +164,8 @@ fn read(records: &[Record]) -> (BTreeMap<Key, Change>, BTreeMap<Key, Change>) {
 
 /// What an outcome says of the changes that were intended. Of a job that it doesn't name they weren't done
 /// if all went well, and nothing is known of them otherwise.
-fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Vec<Before>>, evidence: &Value, done: bool) {
-    let ended: BTreeMap<Key, (Left, &Value, &Value)> = jobs(evidence)
+fn settle<'r>(book: &mut Book<'r>, before: Option<Vec<Before<'r>>>, evidence: &'r Value, done: bool) {
+    let ended: BTreeMap<Key<'r>, (Left, &Value, &Value)> = jobs(evidence)
         .flat_map(|(id, job)| changes_of(id, job).map(|(key, old, new)| (key, (Left::of(job), old, new))))
         .collect();
     for Before { key, first: old, .. } in before.into_iter().flatten() {
@@ -147,7 +173,7 @@ fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Vec<Before>>, evidenc
             Some((Left::Live, was, is)) => {
                 if let Some(change) = book.get_mut(&key) {
                     // What was done, which may be less than what was intended.
-                    (change.old, change.new) = ((*was).clone(), (*is).clone());
+                    (change.old, change.new) = (*was, *is);
                     change.certain = true;
                 }
             }
@@ -160,23 +186,23 @@ fn settle(book: &mut BTreeMap<Key, Change>, before: Option<Vec<Before>>, evidenc
 }
 
 /// What a step committed, of this run or of an earlier one: `{"commit", "committed": [{"job", "path", "value"}]}`.
-fn committed(book: &mut BTreeMap<Key, Change>, evidence: &Value) {
+fn committed<'r>(book: &mut Book<'r>, evidence: &'r Value) {
     let Some(commit) = evidence["commit"].as_str() else { return };
     for one in evidence["committed"].as_array().into_iter().flatten() {
         let (Some(job), Some(path)) = (one["job"].as_str(), one["path"].as_str()) else { continue };
-        if let Some(change) = book.get_mut(&(job.to_owned(), path.to_owned()))
-            && change.new == one["value"]
+        if let Some(change) = book.get_mut(&(job, path))
+            && *change.new == one["value"]
         {
-            change.commit = Some(commit.to_owned());
+            change.commit = Some(commit);
         }
     }
 }
 
 /// A job that was registered from its file is as that says: its earlier changes are in there, or were given up
 /// before.
-fn from_files(book: &mut BTreeMap<Key, Change>, evidence: &Value) {
+fn from_files(book: &mut Book<'_>, evidence: &Value) {
     for (id, _) in jobs(evidence).filter(|(_, job)| job["file"].is_string()) {
-        book.retain(|(job, _), _| job != id);
+        book.retain(|(job, _), _| *job != id);
     }
 }
 
@@ -200,7 +226,7 @@ impl Left {
     }
 }
 
-fn restore(book: &mut BTreeMap<Key, Change>, key: Key, old: Option<Change>) {
+fn restore<'r>(book: &mut Book<'r>, key: Key<'r>, old: Option<Seen<'r>>) {
     match old {
         Some(old) => book.insert(key, old),
         None => book.remove(&key),
@@ -216,10 +242,10 @@ fn jobs(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
     list.chain(map.map(|(id, job)| (id.as_str(), job)))
 }
 
-fn changes_of<'d>(id: &'d str, job: &'d Value) -> impl Iterator<Item = (Key, &'d Value, &'d Value)> {
+fn changes_of<'d>(id: &'d str, job: &'d Value) -> impl Iterator<Item = (Key<'d>, &'d Value, &'d Value)> {
     let changes = job["changes"].as_array().into_iter().flatten();
     changes.filter_map(move |change| {
-        let key = (id.to_owned(), change["path"].as_str()?.to_owned());
+        let key = (id, change["path"].as_str()?);
         Some((key, change.get("old")?, change.get("new")?))
     })
 }
@@ -288,12 +314,8 @@ mod tests {
         book.intends("r2", &[("a", "2")]);
         book.done("r2", &[("a", "2")]);
         assert_eq!(book.says(), [row("b", "1", true), row("a", "2", true)]);
-        let drop = || Body::PatchDropped {
-            job: "b".into(),
-            path: "p".into(),
-            who: "ann".into(),
-            how: "drop".into(),
-        };
+        let drop =
+            || Body::PatchDropped { job: "b".into(), path: "p".into(), who: "ann".into(), how: DROP.into() };
         book.add("r3", drop());
         assert_eq!(book.says(), [row("a", "2", true)]);
         let dropped =
@@ -420,10 +442,10 @@ mod tests {
     #[test]
     fn jobs_may_be_by_id_and_other_steps_say_nothing() {
         let document = json!({ "jobs": { "a": { "changes": [{ "path": "p", "old": 1, "new": 2 }] } } });
-        let keys = |document: &Value| -> Vec<Key> {
+        fn keys(document: &Value) -> Vec<Key<'_>> {
             jobs(document).flat_map(|(id, job)| changes_of(id, job)).map(|(key, ..)| key).collect()
-        };
-        assert_eq!(keys(&document), [("a".to_owned(), "p".to_owned())]);
+        }
+        assert_eq!(keys(&document), [("a", "p")]);
         for other in [json!({ "jobs": { "a": "hash" } }), json!(null), json!({ "jobs": [3] })] {
             assert_eq!(keys(&other), []);
         }

@@ -38,34 +38,44 @@ pub(super) struct New<'a> {
 
 impl Stand {
     pub async fn of(git: &Git) -> Result<Self, CommitError> {
-        let Ok(reference) = git.line(&["symbolic-ref", "-q", "HEAD"]).await else {
-            return Err(CommitError::Refused("HEAD is detached: there is no branch to commit to".into()));
-        };
-        for (name, what) in [
+        const GOING_ON: [(&str, &str); 5] = [
             ("MERGE_HEAD", "a merge"),
             ("CHERRY_PICK_HEAD", "a cherry-pick"),
             ("REVERT_HEAD", "a revert"),
             ("rebase-merge", "a rebase"),
             ("rebase-apply", "a rebase"),
-        ] {
-            if Path::new(&git.line(&["rev-parse", "--path-format=absolute", "--git-path", name]).await?)
-                .exists()
-            {
+        ];
+        let mut arguments = vec!["rev-parse", "--path-format=absolute"];
+        arguments.extend(GOING_ON.iter().flat_map(|(name, _)| ["--git-path", name]));
+        // Its id, then the reference that it stands for.
+        arguments.extend(["HEAD", "--symbolic-full-name", "HEAD"]);
+        let said = git.line(&arguments).await?;
+        let mut lines: Vec<&str> = said.lines().collect();
+        let (Some(reference), Some(head)) = (lines.pop(), lines.pop()) else {
+            return Err(CommitError::Refused("git doesn't say where HEAD is".into()));
+        };
+        if reference == "HEAD" {
+            return Err(CommitError::Detached);
+        }
+        for ((_, what), path) in GOING_ON.iter().zip(lines) {
+            if Path::new(path).exists() {
                 let message = format!("{what} is going on in the work tree: end it first");
                 return Err(CommitError::Refused(message));
             }
         }
-        let branch = reference.strip_prefix("refs/heads/").unwrap_or(&reference).to_owned();
-        Ok(Self { branch, head: git.line(&["rev-parse", "--verify", "HEAD"]).await?, reference })
+        let branch = reference.strip_prefix("refs/heads/").unwrap_or(reference).to_owned();
+        Ok(Self { branch, head: head.to_owned(), reference: reference.to_owned() })
     }
 
     /// What has become of it, where it isn't so any more.
     pub async fn moved(&self, git: &Git) -> Result<Option<String>, CommitError> {
-        let Ok(reference) = git.line(&["symbolic-ref", "-q", "HEAD"]).await else {
-            return Ok(Some(format!("somebody detached HEAD from {}", self.branch)));
+        let now = match Self::of(git).await {
+            Err(CommitError::Detached) => {
+                return Ok(Some(format!("somebody detached HEAD from {}", self.branch)));
+            }
+            now => now?,
         };
-        let now = Self::of(git).await?;
-        if reference != self.reference {
+        if now.reference != self.reference {
             return Ok(Some(format!("somebody switched from {} to {}", self.branch, now.branch)));
         }
         if now.head != self.head {
@@ -79,29 +89,32 @@ impl Stand {
     pub async fn commit(&self, git: &Git, files: &[New<'_>], message: &str) -> Result<String, CommitError> {
         let folder = tempfile::tempdir().map_err(GitError::Start)?;
         let index = folder.path().join("index");
-        git.call(&["read-tree", &self.head], Some(&index)).await?;
-        let mut entries = Vec::new();
-        for file in files {
-            entries.push(format!("{},{},{}", file.mode, git.object(file.text, true).await?, file.path));
-        }
+        let texts: Vec<&str> = files.iter().map(|file| file.text).collect();
+        let read_tree = ["read-tree", self.head.as_str()];
+        let (_, objects, customs) = tokio::try_join!(
+            git.call(&read_tree, Some(&index)),
+            git.objects(&texts, true),
+            Customs::of(git)
+        )?;
+        let entry = |(file, object): (&New<'_>, String)| format!("{},{object},{}", file.mode, file.path);
+        let entries: Vec<String> = files.iter().zip(objects).map(entry).collect();
         put(git, &entries, Some(&index)).await?;
         let tree = tree_of(git, &index).await?;
         let text = folder.path().join("COMMIT_EDITMSG");
         std::fs::write(&text, message).map_err(GitError::Start)?;
         let path = text.display().to_string();
-        hook(git, &["pre-commit"], Some(&index)).await?;
-        hook(git, &["prepare-commit-msg", "--", &path, "message"], Some(&index)).await?;
-        hook(git, &["commit-msg", "--", &path], Some(&index)).await?;
-        if tree_of(git, &index).await? != tree {
+        customs.hook(git, &["pre-commit"], Some(&index)).await?;
+        customs.hook(git, &["prepare-commit-msg", "--", &path, "message"], Some(&index)).await?;
+        customs.hook(git, &["commit-msg", "--", &path], Some(&index)).await?;
+        if customs.has_hooks() && tree_of(git, &index).await? != tree {
             return Err(not_committed("a hook put something else into the commit than what was shown"));
         }
         let said = std::fs::read_to_string(&text).map_err(GitError::Start)?;
         let Some(subject) = said.lines().find(|line| !line.trim().is_empty()) else {
             return Err(not_committed("a hook left nothing of the commit's message"));
         };
-        let signs = git.line(&["config", "--bool", "--default", "false", "commit.gpgSign"]).await?;
         let mut arguments = vec!["commit-tree", "-p", &self.head, "-F", &path];
-        arguments.extend((signs == "true").then_some("-S"));
+        arguments.extend(customs.signs.then_some("-S"));
         arguments.push(&tree);
         let commit = git.line(&arguments).await?;
         if let Some(what) = self.moved(git).await? {
@@ -125,7 +138,7 @@ impl Stand {
         }
         // From here on it is made, whatever comes. What the index knows of the files' times is told anew.
         let _ = git.call(&["update-index", "-q", "--refresh"], None).await;
-        let _ = hook(git, &["post-commit"], None).await;
+        let _ = customs.hook(git, &["post-commit"], None).await;
         Ok(commit)
     }
 }
@@ -178,26 +191,54 @@ async fn tree_of(git: &Git, index: &Path) -> Result<String, GitError> {
     Ok(String::from_utf8_lossy(&tree).trim().to_owned())
 }
 
-/// Runs a hook of the work tree, if it has one: its name, then what it is given.
-async fn hook(git: &Git, what: &[&str], index: Option<&Path>) -> Result<(), CommitError> {
-    let name = what.first().copied().unwrap_or_default();
-    let mut arguments = vec!["hook", "run", "--ignore-missing"];
-    arguments.extend(what);
-    match git.call(&arguments, index).await {
-        Ok(_) => Ok(()),
-        // Before 2.36.
-        Err(GitError::Failed { said, .. }) if said.contains("is not a git command") => {
-            let file = format!("hooks/{name}");
-            let file = git.line(&["rev-parse", "--path-format=absolute", "--git-path", &file]).await?;
-            if Path::new(&file).exists() {
-                return Err(not_committed(&format!("git 2.36 is needed to run the hook {name}")));
+/// What any commit of the work tree goes through.
+struct Customs {
+    /// By name, where there is a file of it.
+    hooks: Vec<&'static str>,
+    /// Hooks that settings name.
+    named: bool,
+    signs: bool,
+}
+
+impl Customs {
+    async fn of(git: &Git) -> Result<Self, GitError> {
+        const HOOKS: [&str; 4] = ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"];
+        let files = HOOKS.map(|name| format!("hooks/{name}"));
+        let mut arguments = vec!["rev-parse", "--path-format=absolute"];
+        arguments.extend(files.iter().flat_map(|file| ["--git-path", file]));
+        let paths = git.line(&arguments).await?;
+        let there = HOOKS.iter().zip(paths.lines()).filter(|(_, path)| Path::new(path).exists());
+        // Fails where there is none.
+        let set = git.line(&["config", "--name-only", "--get-regexp", r"^(hook\.|commit\.gpgsign$)"]).await;
+        let set = set.unwrap_or_default();
+        let signs = set.lines().any(|name| name == "commit.gpgsign")
+            && git.line(&["config", "--bool", "commit.gpgSign"]).await? == "true";
+        let named = set.lines().any(|name| name.starts_with("hook."));
+        Ok(Self { hooks: there.map(|(name, _)| *name).collect(), named, signs })
+    }
+
+    fn has_hooks(&self) -> bool {
+        self.named || !self.hooks.is_empty()
+    }
+
+    /// Runs a hook, if there is one: its name, then what it is given.
+    async fn hook(&self, git: &Git, what: &[&str], index: Option<&Path>) -> Result<(), CommitError> {
+        let name = what.first().copied().unwrap_or_default();
+        if !self.named && !self.hooks.contains(&name) {
+            return Ok(());
+        }
+        let mut arguments = vec!["hook", "run", "--ignore-missing"];
+        arguments.extend(what);
+        match git.call(&arguments, index).await {
+            Ok(_) => Ok(()),
+            Err(GitError::Failed { said, .. }) if said.contains("is not a git command") => {
+                Err(not_committed(&format!("git 2.36 is needed to run the hook {name}")))
             }
-            Ok(())
+            Err(GitError::Failed { said, .. }) => {
+                let said = if said.is_empty() { said } else { format!(": {said}") };
+                Err(not_committed(&format!("the hook {name} refused it{said}")))
+            }
+            Err(error) => Err(error.into()),
         }
-        Err(GitError::Failed { said, .. }) => {
-            let said = if said.is_empty() { said } else { format!(": {said}") };
-            Err(not_committed(&format!("the hook {name} refused it{said}")))
-        }
-        Err(error) => Err(error.into()),
     }
 }

@@ -2,14 +2,13 @@
 //! environments of the project.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::changed::{Changed, changed};
 use super::files::{JobFile, Overlay, var_files};
 use super::writeback::WriteBack;
-use crate::base::{Source, text};
+use crate::base::text;
 use crate::environment::Environment;
-use crate::jobspec::{Edit, Edits, Inputs, apply};
+use crate::jobspec::{Edit, Edits, Inputs, Job, apply};
 
 /// Of more job files than this that another environment reads as well, only the names are told.
 const MANY: usize = 8;
@@ -26,11 +25,9 @@ impl WriteBack {
         let edited: BTreeSet<&str> = self.edits.iter().map(|shared| shared.edit.file.as_str()).collect();
         let own: BTreeSet<&str> = self.jobs.values().filter_map(|placed| placed.file.as_deref()).collect();
         let (mut others, mut strangers, mut protected) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for change in changed(environment, Ok(files), &edited, after).unwrap_or_default() {
-            if !own.contains(change.file.as_str()) {
-                others.push((true, change.words(environment, false)));
-                strangers.push(change.job);
-            }
+        for change in changed(environment, Ok(files), &edited, after, &own).unwrap_or_default() {
+            others.push((true, change.words(environment, false)));
+            strangers.push(change.job);
         }
         for sibling in environment.siblings() {
             // An edited job file may be anybody's, a var file is whose settings name it.
@@ -38,7 +35,7 @@ impl WriteBack {
             if !by_variables && edited.is_disjoint(&own) {
                 continue;
             }
-            let found = match changed(sibling, Err(before), &edited, after) {
+            let found = match changed(sibling, Err(before), &edited, after, &BTreeSet::new()) {
                 Ok(found) => found,
                 Err(why) => {
                     // What nobody can look at may change.
@@ -73,38 +70,39 @@ impl WriteBack {
         }
         (self.others, self.strangers, self.protected) = (others, strangers, protected);
     }
+}
 
-    /// How many values change with some edits of a job's files that nobody asked for: of the job itself, of
-    /// other jobs, and of other environments.
-    pub(super) fn count(
-        &self,
-        environment: &Environment,
-        files: &[JobFile],
-        before: &Overlay,
-        (source, inputs): (&Arc<Source>, &Inputs),
-        found: &Edits,
-    ) -> usize {
-        let mut after = before.clone();
-        for file in std::iter::once(source).chain(&inputs.var_files) {
-            let own: Vec<Edit> = found.edits.iter().filter(|edit| edit.file == file.name).cloned().collect();
-            if !own.is_empty() {
-                after.0.insert(file.name.clone(), Some(apply(&file.text, &own)));
-            }
+/// How many values change with some edits of a job's files that nobody asked for: of the job itself, of
+/// other jobs (unless they are meant to, `shared`), and of other environments.
+pub(super) fn count(
+    environment: &Environment,
+    files: &[JobFile],
+    before: &Overlay,
+    (job, inputs): (&Job, &Inputs),
+    found: &Edits,
+    shared: bool,
+) -> usize {
+    let source = job.source.original().unwrap_or(&job.source);
+    let mut after = before.clone();
+    for file in std::iter::once(source).chain(&inputs.var_files) {
+        let own: Vec<Edit> = found.edits.iter().filter(|edit| edit.file == file.name).cloned().collect();
+        if !own.is_empty() {
+            after.0.insert(file.name.clone(), Some(apply(&file.text, &own)));
         }
-        let edited: BTreeSet<&str> = found.edits.iter().map(|edit| edit.file.as_str()).collect();
-        let mut count = 0;
-        if !self.shared {
-            let others = changed(environment, Ok(files), &edited, &after).unwrap_or_default();
-            let others = others.iter().filter(|change| change.file != source.name);
-            count += found.also.len() + others.map(Changed::count).sum::<usize>();
-        }
-        for sibling in environment.siblings() {
-            let by_variables = var_files(sibling).any(|name| edited.contains(name.as_str()));
-            if by_variables || edited.contains(source.name.as_str()) {
-                let found = changed(sibling, Err(before), &edited, &after);
-                count += found.map_or(1, |found| found.iter().map(Changed::count).sum());
-            }
-        }
-        count
     }
+    let edited: BTreeSet<&str> = found.edits.iter().map(|edit| edit.file.as_str()).collect();
+    let mut count = 0;
+    if !shared {
+        let own = BTreeSet::from([source.name.as_str()]);
+        let others = changed(environment, Ok(files), &edited, &after, &own).unwrap_or_default();
+        count += found.also.len() + others.iter().map(Changed::count).sum::<usize>();
+    }
+    for sibling in environment.siblings() {
+        let by_variables = var_files(sibling).any(|name| edited.contains(name.as_str()));
+        if by_variables || edited.contains(source.name.as_str()) {
+            let found = changed(sibling, Err(before), &edited, &after, &BTreeSet::new());
+            count += found.map_or(1, |found| found.iter().map(Changed::count).sum());
+        }
+    }
+    count
 }

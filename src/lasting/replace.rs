@@ -4,10 +4,18 @@
 //! root is touched, links followed; a file that isn't what was shown is left alone. Does not: keep another
 //! name of the same file (a hard link) in step.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use tempfile::TempPath;
+
+use crate::base::threads;
+
+/// Files written at once: what they wait for is the disk.
+const AT_ONCE: usize = 8;
 
 /// A file, and the text to take the place of the one that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,24 +36,39 @@ pub enum ReplaceError {
     Io { name: String, source: io::Error },
 }
 
-/// Checks all, then replaces each.
+/// Checks all; then writes each beside the old one; and once all of them are on the disk, puts each in the
+/// other's place. A disk waits for many as long as for one.
 pub fn replace(root: &Path, files: &[Replacement]) -> Result<(), ReplaceError> {
-    let mut places = Vec::new();
-    for file in files {
-        places.push(check(root, file)?);
+    let places = check(root, files)?;
+    let both: Vec<(&Replacement, PathBuf)> = files.iter().zip(places).collect();
+    let made = threads::each(AT_ONCE, &both, |(file, place)| written(place, file));
+    let io = |file: &Replacement, source| ReplaceError::Io { name: file.name.clone(), source };
+    let mut new = Vec::new();
+    for ((file, place), made) in both.iter().zip(made) {
+        new.push((file, place, made.map_err(|source| io(file, source))?));
     }
-    for (file, place) in files.iter().zip(places) {
-        write(&place, file).map_err(|source| ReplaceError::Io { name: file.name.clone(), source })?;
+    let mut folders = BTreeMap::new();
+    for (file, place, made) in new {
+        made.persist(place).map_err(|error| io(file, error.error))?;
+        folders.insert(place.parent().unwrap_or(Path::new("/")), file);
+    }
+    for (folder, file) in folders {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| io(file, source))?;
     }
     Ok(())
 }
 
-/// Where the file lies, if it may be replaced.
-pub fn check(root: &Path, file: &Replacement) -> Result<PathBuf, ReplaceError> {
+/// Where the files lie, if they may be replaced.
+pub fn check(root: &Path, files: &[Replacement]) -> Result<Vec<PathBuf>, ReplaceError> {
+    let real = root.canonicalize();
+    files.iter().map(|file| one(real.as_deref(), file)).collect()
+}
+
+fn one(root: Result<&Path, &io::Error>, file: &Replacement) -> Result<PathBuf, ReplaceError> {
     let io = |source| ReplaceError::Io { name: file.name.clone(), source };
-    let root = root.canonicalize().map_err(io)?;
+    let root = root.map_err(|error| io(io::Error::new(error.kind(), error.to_string())))?;
     let place = root.join(&file.name).canonicalize().map_err(io)?;
-    if !place.starts_with(&root) {
+    if !place.starts_with(root) {
         return Err(ReplaceError::Outside { name: file.name.clone() });
     }
     match fs::read_to_string(&place) {
@@ -55,7 +78,8 @@ pub fn check(root: &Path, file: &Replacement) -> Result<PathBuf, ReplaceError> {
     }
 }
 
-fn write(place: &Path, file: &Replacement) -> io::Result<()> {
+/// The new text on the disk, under another name in the same folder.
+fn written(place: &Path, file: &Replacement) -> io::Result<TempPath> {
     let dir = place.parent().unwrap_or(Path::new("/"));
     let known = fs::metadata(place)?;
     let mut temporary = tempfile::Builder::new().prefix(".blackstart-").tempfile_in(dir)?;
@@ -68,8 +92,7 @@ fn write(place: &Path, file: &Replacement) -> io::Result<()> {
     }
     new.set_permissions(Permissions::from_mode(known.mode() & 0o7777))?;
     new.sync_all()?;
-    temporary.persist(place).map_err(|error| error.error)?;
-    File::open(dir)?.sync_all()
+    Ok(temporary.into_temp_path())
 }
 
 #[cfg(test)]

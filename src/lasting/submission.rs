@@ -14,7 +14,9 @@ use crate::nomad::Submission;
 
 /// The text of a job file, with the variables that it is read with.
 pub fn submission(environment: &Environment, job: &Job, inputs: &Inputs) -> Submission {
-    let declared = declared(job);
+    let given = |name: &String| name.starts_with("NOMAD_VAR_");
+    let any = !inputs.var_files.is_empty() || inputs.environment.keys().any(given);
+    let declared = if any { declared(job) } else { BTreeSet::new() };
     let secrets = environment.secrets();
     let is_public = |text: &str| secrets.mask(text) == text;
     // With what envsubst put in, so that it can be registered from there again.
@@ -72,17 +74,19 @@ fn declared(job: &Job) -> BTreeSet<String> {
 /// free maps are all that this one has there.
 pub(super) fn says_the_same(written: &Value, running: &Value) -> bool {
     let said = Path::every(written);
-    let known: BTreeSet<String> = said.iter().map(|(path, _)| path.to_string()).collect();
     let is_so = |path: &Path, value: &Value| {
         let now = path.get(running).filter(|now| !now.is_null());
         now == Some(value) || is_silent(value, now) || is_inherited(path, value, written, running)
     };
-    said.iter().all(|(path, value)| is_so(path, value))
-        && Path::every(running).iter().all(|(path, value)| {
-            value.as_object().is_some_and(serde_json::Map::is_empty)
-                || !path.is_free(running)
-                || known.contains(&path.to_string())
-        })
+    if !said.iter().all(|(path, value)| is_so(path, value)) {
+        return false;
+    }
+    let known: BTreeSet<&Path> = said.iter().map(|(path, _)| path).collect();
+    Path::every(running).iter().all(|(path, value)| {
+        known.contains(path)
+            || value.as_object().is_some_and(serde_json::Map::is_empty)
+            || !path.is_free(running)
+    })
 }
 
 /// Whether a file that has this value leaves it to the server what it is.

@@ -4,7 +4,7 @@
 //! the file as it is committed does; and where the settings name a branch, once that of the remote does,
 //! as far as this work tree knows. It stays so: what people put there later, they decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::files::{JobFile, Overlay, inputs, job_files, read_file, var_files};
 use super::git::{Git, GitError};
 use super::ledger::Change;
 use crate::base::secret::MASK;
-use crate::base::{RunId, Secrets, text};
+use crate::base::{RunId, Secrets, text, threads};
 use crate::environment::Environment;
 use crate::jobspec::{Job, Path};
 use crate::nomad::Client;
@@ -126,13 +126,12 @@ pub async fn unsaved(
     if changes.is_empty() {
         return Vec::new();
     }
-    let mut open: Vec<(Change, Result<String, Why>)> = Vec::new();
-    let git = Git::of(environment).await.ok().flatten();
-    let branches = match &git {
+    let git = Git::of(environment).await;
+    let tree = git.as_ref().ok().and_then(Option::as_ref);
+    let branches = match tree {
         Some(git) => branches(environment, git).await,
         None => Vec::new(),
     };
-    let files = job_files(environment, &Overlay::default());
     let saying = Saying { secrets: environment.secrets(), filled };
     let looks: Vec<_> = changes
         .iter()
@@ -141,8 +140,9 @@ pub async fn unsaved(
     let gone: Vec<bool> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     // One commit holds many changes.
     let mut in_all: BTreeMap<String, bool> = BTreeMap::new();
+    let mut left: Vec<Change> = Vec::new();
     for (change, _) in changes.into_iter().zip(gone).filter(|(_, gone)| !gone) {
-        if let (Some(git), Some(commit)) = (&git, &change.commit) {
+        if let (Some(git), Some(commit)) = (tree, &change.commit) {
             let known = match in_all.get(commit) {
                 Some(known) => *known,
                 None => is_in_all(git, &branches, commit).await,
@@ -152,20 +152,35 @@ pub async fn unsaved(
                 continue;
             }
         }
-        let why = match &files {
-            Err(found) => Err(Why::Unreadable {
-                file: "the job files".into(),
-                reason: found.0.first().map(|problem| problem.message.clone()).unwrap_or_default(),
-            }),
-            Ok(files) => held(files, &change, saying),
-        };
-        open.push((change, why));
+        left.push(change);
     }
-    let in_file: Vec<String> = open.iter().filter_map(|(_, why)| why.clone().ok()).collect();
-    let kept = if in_file.is_empty() { Kept::All } else { Kept::find(environment, &in_file).await };
+    if left.is_empty() {
+        return Vec::new();
+    }
+    let whys: Vec<Result<String, Why>> = match job_files(environment, &Overlay::default()) {
+        Err(found) => {
+            let reason = found.0.first().map(|problem| problem.message.clone()).unwrap_or_default();
+            let why = Why::Unreadable { file: "the job files".into(), reason };
+            left.iter().map(|_| Err(why.clone())).collect()
+        }
+        Ok(files) => {
+            let holding = Holding::of(&files);
+            left.iter().map(|change| held(&holding, change, saying)).collect()
+        }
+    };
+    let in_file: BTreeSet<&String> = whys.iter().filter_map(|why| why.as_ref().ok()).collect();
+    let kept = match &git {
+        _ if in_file.is_empty() => Kept::All,
+        Ok(None) | Err(GitError::NotFound) => Kept::All,
+        Ok(Some(git)) => match Kept::look(environment, git, &in_file).await {
+            Ok(kept) => kept,
+            Err(error) => Kept::Unknown(error.to_string()),
+        },
+        Err(error) => Kept::Unknown(error.to_string()),
+    };
     let mut unsaved = Vec::new();
-    for (change, why) in open {
-        if let (Err(Why::NotInFile { file }), Some(git)) = (&why, &git)
+    for (change, why) in left.into_iter().zip(whys) {
+        if let (Err(Why::NotInFile { file }), Some(git)) = (&why, tree)
             && is_settled(environment, git, file, &change).await.unwrap_or(false)
         {
             continue;
@@ -243,10 +258,29 @@ async fn is_settled(
     Ok(false)
 }
 
+/// Which files hold which jobs; of one that can't be read, which its name says.
+struct Holding<'f>(BTreeMap<&'f str, Vec<&'f JobFile>>);
+
+impl<'f> Holding<'f> {
+    fn of(files: &'f [JobFile]) -> Self {
+        let mut by_job: BTreeMap<&str, Vec<&JobFile>> = BTreeMap::new();
+        for file in files {
+            let id = match &file.job {
+                Ok(job) => job.id(),
+                Err(_) => {
+                    let name = file.name.rsplit('/').next().unwrap_or(&file.name);
+                    name.split('.').next().unwrap_or(name)
+                }
+            };
+            by_job.entry(id).or_default().push(file);
+        }
+        Self(by_job)
+    }
+}
+
 /// The file that has the change; why there is none otherwise.
-fn held(files: &[JobFile], change: &Change, saying: Saying<'_>) -> Result<String, Why> {
-    let holding: Vec<&JobFile> = files.iter().filter(|file| holds(file, &change.job)).collect();
-    let file = match holding.as_slice() {
+fn held(files: &Holding<'_>, change: &Change, saying: Saying<'_>) -> Result<String, Why> {
+    let file = match files.0.get(change.job.as_str()).map_or(&[][..], Vec::as_slice) {
         [one] => *one,
         [] => return Err(Why::NoFile),
         several => return Err(Why::Several(several.iter().map(|file| file.name.clone()).collect())),
@@ -266,17 +300,6 @@ fn held(files: &[JobFile], change: &Change, saying: Saying<'_>) -> Result<String
     if saying.says(&job.json, &path, &change.new) { Ok(name) } else { Err(Why::NotInFile { file: name }) }
 }
 
-/// Whether a file holds a job; of one that can't be read, whether its name says so.
-fn holds(file: &JobFile, id: &str) -> bool {
-    match &file.job {
-        Ok(job) => job.id() == id,
-        Err(_) => {
-            let name = file.name.rsplit('/').next().unwrap_or(&file.name);
-            name.split('.').next() == Some(id)
-        }
-    }
-}
-
 /// How a job is asked whether it has a value.
 #[derive(Clone, Copy)]
 struct Saying<'a> {
@@ -292,11 +315,23 @@ impl Saying<'_> {
         if is(value, wanted, self.secrets) {
             return true;
         }
+        if value.is_some_and(|value| are_others(value, wanted)) {
+            return false;
+        }
         let mut with = job.clone();
         !wanted.to_string().contains(MASK)
             && path.set(&mut with, wanted).is_ok()
             && (self.filled)(&with) == (self.filled)(job)
     }
+}
+
+/// Whether two texts are both written out, with nothing to be put in, and aren't one in another case: then
+/// neither is what the server makes of the other.
+fn are_others(one: &Value, other: &Value) -> bool {
+    let (Some(one), Some(other)) = (one.as_str(), other.as_str()) else { return false };
+    let (one, other) = (one.trim(), other.trim());
+    let plain = |text: &str| !text.is_empty() && !text.contains("${");
+    plain(one) && plain(other) && one.to_lowercase() != other.to_lowercase()
 }
 
 /// Whether a value is that of a record, which holds no secrets.
@@ -312,39 +347,54 @@ fn is(value: Option<&Value>, wanted: &Value, secrets: &Secrets) -> bool {
 enum Kept {
     /// Everything in the work tree.
     All,
-    /// The files of a revision; where it is a remote's branch, what to call it, and those of HEAD.
+    /// As a revision has it; where that is a remote's branch, what to call it, and as HEAD has it.
     Committed {
-        overlay: Overlay,
-        pushed: Option<(String, Overlay)>,
+        head: Revision,
+        pushed: Option<(String, Revision)>,
     },
     Unknown(String),
 }
 
-impl Kept {
-    async fn find(environment: &Environment, files: &[String]) -> Self {
-        match Self::look(environment, files).await {
-            Ok(kept) => kept,
-            // Without git nobody commits here.
-            Err(GitError::NotFound) => Self::All,
-            Err(error) => Self::Unknown(error.to_string()),
+struct Revision {
+    /// By file; none of a file that isn't there, or can't be read.
+    jobs: BTreeMap<String, Option<Value>>,
+    /// The job files and var files that are something else in the work tree.
+    differing: BTreeSet<String>,
+}
+
+impl Revision {
+    fn of(environment: &Environment, files: &BTreeSet<&String>, overlay: &Overlay) -> Self {
+        let files: Vec<&String> = files.iter().copied().collect();
+        let inputs = inputs(environment, overlay);
+        let read = |name: &&String| {
+            let job: Job = read_file(environment, name, inputs.as_ref().ok()?, overlay).ok()?;
+            Some(job.json)
+        };
+        let read = threads::each(threads::cores(), &files, read);
+        let text = |overlay: &Overlay, name: &str| overlay.read(environment.root(), name).ok();
+        let here = Overlay::default();
+        let differs = |name: &&String| text(overlay, name) != text(&here, name);
+        Self {
+            jobs: files.iter().copied().cloned().zip(read).collect(),
+            differing: overlay.0.keys().filter(differs).cloned().collect(),
         }
     }
+}
 
-    async fn look(environment: &Environment, files: &[String]) -> Result<Self, GitError> {
-        let Some(git) = Git::of(environment).await? else { return Ok(Self::All) };
-        let mut names = files.to_vec();
-        names.extend(var_files(environment));
+impl Kept {
+    async fn look(environment: &Environment, git: &Git, files: &BTreeSet<&String>) -> Result<Self, GitError> {
+        let mut names: Vec<String> = files.iter().copied().cloned().chain(var_files(environment)).collect();
         names.sort();
         names.dedup();
-        let overlay = git.overlay("HEAD", &names).await?;
+        let head = Revision::of(environment, files, &git.overlay("HEAD", &names).await?);
         let pushed = match git.deployed_from(environment).await? {
             Some(branch) => {
                 let overlay = git.overlay(&branch.tracking(), &names).await?;
-                Some((branch.to_string(), overlay))
+                Some((branch.to_string(), Revision::of(environment, files, &overlay)))
             }
             None => None,
         };
-        Ok(Self::Committed { overlay, pushed })
+        Ok(Self::Committed { head, pushed })
     }
 
     /// Why a change that the work tree has isn't saved.
@@ -355,44 +405,27 @@ impl Kept {
         change: &Change,
         saying: Saying<'_>,
     ) -> Option<Why> {
-        let has = |overlay: &Overlay| {
-            let inputs = inputs(environment, overlay).ok()?;
-            let job: Job = read_file(environment, &file, &inputs, overlay).ok()?;
+        let has = |revision: &Revision| {
+            let job = revision.jobs.get(&file)?.as_ref()?;
             let path: Path = change.path.parse().ok()?;
-            Some(saying.says(&job.json, &path, &change.new))
+            Some(saying.says(job, &path, &change.new))
+        };
+        // What differs of all that the job is read from.
+        let named = |revision: &Revision| {
+            let all = std::iter::once(file.clone()).chain(var_files(environment));
+            let differing: Vec<String> = all.filter(|name| revision.differing.contains(name)).collect();
+            if differing.is_empty() { file.clone() } else { text::list(&differing) }
         };
         match self {
             Self::All => None,
             Self::Unknown(reason) => Some(Why::Git { file, reason: reason.clone() }),
-            Self::Committed { overlay, .. } if has(overlay) != Some(true) => {
-                Some(Why::NotCommitted { file: lacking(environment, file.clone(), overlay, has) })
+            Self::Committed { head, .. } if has(head) != Some(true) => {
+                Some(Why::NotCommitted { file: named(head) })
             }
-            Self::Committed { pushed: Some((to, overlay)), .. } if has(overlay) != Some(true) => {
-                Some(Why::NotPushed {
-                    file: lacking(environment, file.clone(), overlay, has),
-                    to: to.clone(),
-                })
+            Self::Committed { pushed: Some((to, there)), .. } if has(there) != Some(true) => {
+                Some(Why::NotPushed { file: named(there), to: to.clone() })
             }
             Self::Committed { .. } => None,
         }
     }
-}
-
-/// Of a job's file and its var files, the one that has the value and isn't in the overlay so: the job's, unless it
-/// is another one alone.
-fn lacking(
-    environment: &Environment,
-    file: String,
-    overlay: &Overlay,
-    has: impl Fn(&Overlay) -> Option<bool>,
-) -> String {
-    let alone = |name: &String| {
-        let mut with = overlay.clone();
-        with.0.remove(name);
-        has(&with) == Some(true)
-    };
-    if alone(&file) {
-        return file;
-    }
-    var_files(environment).find(alone).unwrap_or(file)
 }

@@ -11,11 +11,12 @@ use serde_json::Value;
 use super::choice::{NotSo, choose};
 use super::files::{JobFile, Overlay, inputs, job_files, read_file};
 use super::own::Part;
+use super::reach::count;
 use super::replace::{ReplaceError, Replacement, check, replace};
 use super::submission::{says_the_same, submission};
-use crate::base::{Diagnostics, Severity, Source, text};
+use crate::base::{Diagnostics, Severity, Source, text, threads};
 use crate::environment::Environment;
-use crate::jobspec::{self, Change, Edit, EditError, Edits, Inputs, Job, Path, Wanted, apply, edits_with};
+use crate::jobspec::{self, Change, Edit, EditError, Edits, Inputs, Job, Path, Wanted, apply, edits_of};
 use crate::nomad::Submission;
 
 /// What a job is to have.
@@ -93,10 +94,23 @@ impl WriteBack {
         shared: bool,
     ) -> Result<Self, Diagnostics> {
         let inputs = inputs(environment, overlay)?;
+        let mut holding: BTreeMap<&str, Vec<(&str, &Job)>> = BTreeMap::new();
+        for file in files {
+            if let Ok(job) = &file.job {
+                holding.entry(job.id()).or_default().push((&file.name, job));
+            }
+        }
+        let bad: Vec<&str> =
+            files.iter().filter(|file| file.job.is_err()).map(|file| file.name.as_str()).collect();
+        let others =
+            |job: &Job, edits: &Edits| count(environment, files, overlay, (job, &inputs), edits, shared);
+        let found = threads::each(threads::cores(), asked, |one| {
+            let holding = holding.get(one.job.as_str()).map_or(&[][..], Vec::as_slice);
+            place(environment, holding, &bad, &inputs, one, others)
+        });
         let mut back = Self { shared, ..Self::default() };
-        for one in asked {
-            let placed = back.place(environment, files, overlay, &inputs, one);
-            back.jobs.insert(one.job.clone(), placed);
+        for (one, (placed, source, edits)) in asked.iter().zip(found) {
+            back.add(one, placed, source, edits, &inputs);
         }
         back.conflict = back.overlap();
         if back.conflict.is_none() && !back.edits.is_empty() {
@@ -110,84 +124,22 @@ impl WriteBack {
         Ok(back)
     }
 
-    fn place(
+    /// Takes the edits of one job among the others.
+    fn add(
         &mut self,
-        environment: &Environment,
-        files: &[JobFile],
-        overlay: &Overlay,
-        inputs: &Inputs,
         asked: &Asked,
-    ) -> Placed {
-        let mut placed = Placed { file: None, also: Vec::new(), lost: Vec::new(), after: None };
-        let holding: Vec<(&str, &Job)> = files
-            .iter()
-            .filter_map(|file| Some((file.name.as_str(), file.job.as_ref().ok()?)))
-            .filter(|(_, job)| job.id() == asked.job)
-            .collect();
-        let (name, job) = match holding.as_slice() {
-            [one] => *one,
-            [] => {
-                placed.lost.push(format!("no job file of '{}' holds the job", environment.name()));
-                let bad = files.iter().filter(|file| file.job.is_err()).map(|file| file.name.as_str());
-                let bad: Vec<&str> = bad.collect();
-                if !bad.is_empty() {
-                    placed.lost.push(format!("{} can't be read", text::list(&bad)));
-                }
-                return placed;
-            }
-            several => {
-                let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
-                placed.lost.push(format!("several files hold the job: {}", text::list(&names)));
-                return placed;
-            }
-        };
-        placed.file = Some(name.to_owned());
-        let source = Arc::clone(job.source.original().unwrap_or(&job.source));
-        let wanted: Vec<Wanted> = asked
-            .values
-            .iter()
-            .map(|(path, value)| Wanted { path: path.clone(), value: value.clone() })
-            .collect();
-        // Files are for many eyes.
-        let secrets = environment.secrets();
-        let placing = |wanted: &[Wanted], here: &BTreeSet<usize>| -> Result<Edits, NotSo> {
-            let here = |number: usize| here.contains(&number);
-            let found = edits_with(&source, inputs, wanted, &here).map_err(Some)?;
-            let public = found.edits.iter().all(|edit| secrets.mask(&edit.new) == edit.new);
-            if public { Ok(found) } else { Err(None) }
-        };
-        let others = |found: &Edits| self.count(environment, files, overlay, (&source, inputs), found);
-        let placing = |wanted: &[Wanted]| choose(wanted, placing, others);
-        let Edits { edits: found, also, .. } = match placing(&wanted) {
-            Ok(found) => found,
-            Err(_) => {
-                // Those that have a place are taken there all the same.
-                let mut fit: Vec<Wanted> = Vec::new();
-                let mut found = Edits::default();
-                for one in wanted {
-                    let tried: Vec<Wanted> = fit.iter().cloned().chain([one.clone()]).collect();
-                    match placing(&tried) {
-                        Ok(edits) => (fit, found) = (tried, edits),
-                        Err(Some(error)) => placed.lost.push(why(&one.path, &error)),
-                        Err(None) => placed.lost.push(format!(
-                            "`{}` would be a secret in the file: put it where secrets are kept",
-                            one.path
-                        )),
-                    }
-                }
-                found
-            }
-        };
-        let also = also.into_iter().map(|change| {
-            let runs = change.path.get(&asked.meant).cloned().unwrap_or_default();
-            Also { runs: Some(runs).filter(|runs| *runs != change.new), change }
-        });
-        placed.also = also.collect();
-        self.texts.insert(name.to_owned(), source);
+        placed: Placed,
+        source: Option<Arc<Source>>,
+        edits: Vec<Edit>,
+        inputs: &Inputs,
+    ) {
+        self.jobs.insert(asked.job.clone(), placed);
+        let Some(source) = source else { return };
+        self.texts.insert(source.name.clone(), source);
         for file in &inputs.var_files {
             self.texts.insert(file.name.clone(), Arc::clone(file));
         }
-        for edit in found {
+        for edit in edits {
             let same = |known: &&mut Shared| {
                 known.edit.file == edit.file && known.edit.range == edit.range && known.edit.new == edit.new
             };
@@ -196,7 +148,6 @@ impl WriteBack {
                 None => self.edits.push(Shared { edit, jobs: BTreeSet::from([asked.job.clone()]) }),
             }
         }
-        placed
     }
 
     /// Two edits of one place that differ.
@@ -241,10 +192,11 @@ impl WriteBack {
     /// Evaluates each job with all edits made: what it then doesn't have won't last.
     fn prove(&mut self, environment: &Environment, after: &Overlay, asked: &[Asked]) {
         let Ok(inputs) = inputs(environment, after) else { return };
-        for one in asked {
-            let Some(placed) = self.jobs.get_mut(&one.job) else { continue };
-            let Some(file) = &placed.file else { continue };
-            let Ok(job) = read_file(environment, file, &inputs, after) else { continue };
+        let jobs = threads::each(threads::cores(), asked, |one| {
+            read_file(environment, self.file_of(&one.job)?, &inputs, after).ok()
+        });
+        for (one, job) in asked.iter().zip(jobs) {
+            let (Some(placed), Some(job)) = (self.jobs.get_mut(&one.job), job) else { continue };
             for (path, value) in &one.values {
                 let told = placed.lost.iter().any(|why| why.contains(&path.to_string()));
                 if !told && path.get(&job.json).unwrap_or(&Value::Null) != value {
@@ -259,23 +211,22 @@ impl WriteBack {
     fn newly_refused(&self, files: &[JobFile]) -> Vec<String> {
         let errors = |job: &Job, inputs: &Inputs| -> Vec<String> {
             let found = jobspec::check(job, inputs);
-            found
-                .0
-                .iter()
-                .filter(|one| one.severity == Severity::Error)
-                .map(|one| one.message.clone())
-                .collect()
+            let errors = found.0.iter().filter(|one| one.severity == Severity::Error);
+            errors.map(|one| one.message.clone()).collect()
         };
-        let mut unfit = Vec::new();
-        for placed in self.jobs.values() {
-            let Some((after, inputs)) = &placed.after else { continue };
-            let before = files.iter().find(|file| placed.file.as_ref() == Some(&file.name));
-            let before = before.and_then(|file| file.job.as_ref().ok());
-            let before = before.map(|job| errors(job, inputs)).unwrap_or_default();
-            let new = errors(after, inputs).into_iter().filter(|error| !before.contains(error));
-            unfit.extend(new.map(|error| format!("{}: {error}", after.source.name)));
-        }
-        unfit
+        let all: Vec<&Placed> = self.jobs.values().collect();
+        let unfit = threads::each(threads::cores(), &all, |placed| {
+            let Some((after, inputs)) = &placed.after else { return Vec::new() };
+            let mut new = errors(after, inputs);
+            if !new.is_empty() {
+                let before = files.iter().find(|file| placed.file.as_ref() == Some(&file.name));
+                let before = before.and_then(|file| file.job.as_ref().ok());
+                let before = before.map(|job| errors(job, inputs)).unwrap_or_default();
+                new.retain(|error| !before.contains(error));
+            }
+            new.iter().map(|error| format!("{}: {error}", after.source.name)).collect()
+        });
+        unfit.concat()
     }
 
     /// Whether a job's file has a value there once all is written.
@@ -317,7 +268,7 @@ impl WriteBack {
 
     /// Whether the files can be written as they were shown; asked before anything is done.
     pub fn check(&self, environment: &Environment) -> Result<(), ReplaceError> {
-        self.replacements(|_| true).iter().try_for_each(|file| check(environment.root(), file).map(drop))
+        check(environment.root(), &self.replacements(|_| true)).map(drop)
     }
 
     /// Writes the edits of those jobs that count; the names of the files. An edit that is for a job that
@@ -340,6 +291,74 @@ impl WriteBack {
         };
         after.filter_map(with_before).collect()
     }
+}
+
+/// Looks where the values of a job come from: how they are placed, the text of the file that holds the job, and
+/// the edits. `others` tells how many values change with edits that nobody asked for.
+fn place(
+    environment: &Environment,
+    holding: &[(&str, &Job)],
+    bad: &[&str],
+    inputs: &Inputs,
+    asked: &Asked,
+    others: impl Fn(&Job, &Edits) -> usize,
+) -> (Placed, Option<Arc<Source>>, Vec<Edit>) {
+    let mut placed = Placed { file: None, also: Vec::new(), lost: Vec::new(), after: None };
+    let (name, job) = match holding {
+        [one] => *one,
+        [] => {
+            placed.lost.push(format!("no job file of '{}' holds the job", environment.name()));
+            if !bad.is_empty() {
+                placed.lost.push(format!("{} can't be read", text::list(bad)));
+            }
+            return (placed, None, Vec::new());
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+            placed.lost.push(format!("several files hold the job: {}", text::list(&names)));
+            return (placed, None, Vec::new());
+        }
+    };
+    placed.file = Some(name.to_owned());
+    let wanted: Vec<Wanted> = asked
+        .values
+        .iter()
+        .map(|(path, value)| Wanted { path: path.clone(), value: value.clone() })
+        .collect();
+    // Files are for many eyes.
+    let secrets = environment.secrets();
+    let placing = |wanted: &[Wanted], here: &BTreeSet<usize>| -> Result<Edits, NotSo> {
+        let found = edits_of(job, inputs, wanted, &|number| here.contains(&number)).map_err(Some)?;
+        let public = found.edits.iter().all(|edit| secrets.mask(&edit.new) == edit.new);
+        if public { Ok(found) } else { Err(None) }
+    };
+    let placing = |wanted: &[Wanted]| choose(wanted, placing, |found| others(job, found));
+    let Edits { edits, also, .. } = match placing(&wanted) {
+        Ok(found) => found,
+        Err(_) => {
+            // Those that have a place are taken there all the same.
+            let mut fit: Vec<Wanted> = Vec::new();
+            let mut found = Edits::default();
+            for one in wanted {
+                let tried: Vec<Wanted> = fit.iter().cloned().chain([one.clone()]).collect();
+                match placing(&tried) {
+                    Ok(edits) => (fit, found) = (tried, edits),
+                    Err(Some(error)) => placed.lost.push(why(&one.path, &error)),
+                    Err(None) => placed.lost.push(format!(
+                        "`{}` would be a secret in the file: put it where secrets are kept",
+                        one.path
+                    )),
+                }
+            }
+            found
+        }
+    };
+    let also = also.into_iter().map(|change| {
+        let runs = change.path.get(&asked.meant).cloned().unwrap_or_default();
+        Also { runs: Some(runs).filter(|runs| *runs != change.new), change }
+    });
+    placed.also = also.collect();
+    (placed, Some(Arc::clone(job.source.original().unwrap_or(&job.source))), edits)
 }
 
 fn why(path: &Path, error: &EditError) -> String {

@@ -132,9 +132,29 @@ impl Client {
 
     /// Calls something that changes nothing; tried again where the failure may pass.
     pub(super) async fn read(&self, call: &Call<'_>) -> Result<Response, NomadError> {
+        self.read_with(call, |answer| whole(answer, &call.what)).await
+    }
+
+    /// As [`Self::read`], and reads the answer. The large ones are gone through once only.
+    pub(super) async fn read_as<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, NomadError> {
+        let what = &call.what;
+        self.read_with(call, |answer| match serde_json::from_slice(&answer.body) {
+            Err(error) if error.is_eof() && !answer.body.is_empty() => {
+                Err(NomadError::CutShort { what: what.clone() })
+            }
+            read => read.map_err(|error| malformed(what, &error)),
+        })
+        .await
+    }
+
+    async fn read_with<T>(
+        &self,
+        call: &Call<'_>,
+        read: impl Fn(Response) -> Result<T, NomadError>,
+    ) -> Result<T, NomadError> {
         let mut tries = 0;
         loop {
-            let error = match self.once(call).await {
+            let error = match self.once(call).await.and_then(&read) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -147,7 +167,7 @@ impl Client {
     /// Calls something that changes the cluster, once.
     pub(super) async fn write(&self, call: &Call<'_>) -> Result<Response, NomadError> {
         let unknown = |reason: String| NomadError::OutcomeUnknown { what: call.what.clone(), reason };
-        match self.once(call).await {
+        match self.once(call).await.and_then(|answer| whole(answer, &call.what)) {
             Err(NomadError::Unreachable(cause)) if !cause.never_sent() => Err(unknown(cause.to_string())),
             Err(error @ NomadError::CutShort { .. }) => Err(unknown(error.to_string())),
             Err(NomadError::Server { status, text, .. }) if undecided(status, &text) => {
@@ -165,7 +185,7 @@ impl Client {
             return Err(NomadError::NotNomad { address, status: answer.status.as_u16(), path });
         }
         if answer.status.is_success() {
-            return if is_cut(&answer.body) { Err(NomadError::CutShort { what }) } else { Ok(answer) };
+            return Ok(answer);
         }
         let text = server_text(&answer.text());
         let after = answer.headers.get(http::header::RETRY_AFTER);
@@ -238,10 +258,13 @@ fn is_strange(path: &str, answer: &Response) -> bool {
     page || everywhere && (status == 404 || answer.status.is_success() && no_json())
 }
 
-/// Whether JSON ends before it is whole; some answers have no body.
-fn is_cut(body: &[u8]) -> bool {
-    let whole = serde_json::from_slice::<serde::de::IgnoredAny>(body);
-    !body.is_empty() && whole.is_err_and(|error| error.is_eof())
+/// The answer, unless its JSON ends before it is whole; some answers have no body.
+fn whole(answer: Response, what: &str) -> Result<Response, NomadError> {
+    let read = serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body);
+    if !answer.body.is_empty() && read.is_err_and(|error| error.is_eof()) {
+        return Err(NomadError::CutShort { what: what.to_owned() });
+    }
+    Ok(answer)
 }
 
 /// How long to wait before the same is tried again, after so many repetitions; none where it isn't.
@@ -277,8 +300,11 @@ fn undecided(status: u16, text: &str) -> bool {
 
 /// The body as JSON.
 pub(super) fn json<T: DeserializeOwned>(answer: &Response, what: &str) -> Result<T, NomadError> {
-    serde_json::from_slice(&answer.body)
-        .map_err(|e| NomadError::Malformed { what: what.to_owned(), reason: server_text(&e.to_string()) })
+    serde_json::from_slice(&answer.body).map_err(|error| malformed(what, &error))
+}
+
+fn malformed(what: &str, error: &serde_json::Error) -> NomadError {
+    NomadError::Malformed { what: what.to_owned(), reason: server_text(&error.to_string()) }
 }
 
 /// Percent-encodes everything but unreserved characters: job names may hold slashes and spaces.

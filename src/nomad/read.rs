@@ -257,10 +257,9 @@ impl Client {
         &self,
         call: &Call<'_>,
     ) -> Result<Option<T>, NomadError> {
-        match self.read(call).await {
-            Ok(answer) => json(&answer, &call.what),
+        match self.read_as(call).await {
             Err(NomadError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
+            read => read,
         }
     }
 

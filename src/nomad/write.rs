@@ -97,8 +97,7 @@ impl Client {
             Call::write(Method::POST, job_path(id, "/plan"), format!("the plan of job '{}'", shown(id)))
                 .body(&PlanRequest { job: Untagged(job), diff: true, policy_override: false });
         call.timeout = std::time::Duration::from_secs(60);
-        let answer = self.read(&call).await?;
-        let plan: PlanAnswer = json(&answer, &call.what)?;
+        let plan: PlanAnswer = self.read_as(&call).await?;
         Ok(Planned {
             diff: plan.diff,
             job_modify_index: plan.job_modify_index,

@@ -20,6 +20,13 @@ impl Memory {
         Ok(Self(File::from(fd)))
     }
 
+    /// One that holds these bytes, for a child to read from the first on.
+    pub fn of(name: &str, bytes: &[u8]) -> io::Result<Self> {
+        let memory = Self::new(name)?;
+        memory.0.write_all_at(bytes, 0)?;
+        Ok(memory)
+    }
+
     /// A further handle, for a child's standard stream. It shares the position in the file, which
     /// reading here doesn't move.
     pub fn share(&self) -> io::Result<File> {

@@ -1,19 +1,14 @@
 //! Reading job files: one, or many at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use super::files::{Empty, JobOptions, expand, is_job_file, source};
 use super::graph::{Waiting, dependencies};
 use crate::app::failure::Failure;
-use crate::base::{Diagnostic, Diagnostics};
+use crate::base::{Diagnostic, Diagnostics, threads};
 use crate::jobspec::{self, Inputs, Job};
-
-/// Enough for what the reader nests, in unoptimised builds too.
-const STACK: usize = 8 << 20;
 
 /// Reads one job file as the stock client does.
 pub fn read_job(path: &Path, options: &JobOptions) -> Result<Job, Failure> {
@@ -73,49 +68,30 @@ pub(super) fn each<T: Send>(
     let several = files.len() > 1;
     inputs.shared |= several;
     let unused = Mutex::new(inputs.variables.iter().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>());
-    let next = AtomicUsize::new(0);
-    let made = Mutex::new(BTreeMap::new());
-    let work = || {
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            let Some((path, name)) = files.get(i) else { return };
-            let one = match source(path, name) {
-                Ok(source) => {
-                    let own;
-                    let mut inputs = &inputs;
-                    if several && !inputs.variables.is_empty() {
-                        own = with_declared(inputs, &jobspec::declared(&source), &unused);
-                        inputs = &own;
-                    }
-                    match jobspec::parse(&source, inputs) {
-                        Ok(mut job) => {
-                            let warnings = std::mem::take(&mut job.warnings);
-                            (Some(make(job, inputs)), warnings)
-                        }
-                        Err(found) => (None, found),
-                    }
-                }
-                Err(problem) => (None, problem.into()),
-            };
-            if let Ok(mut made) = made.lock() {
-                made.insert(i, one);
+    let made = threads::each(threads::cores(), &files, |(path, name)| {
+        let source = match source(path, name) {
+            Ok(source) => source,
+            Err(problem) => return (None, problem.into()),
+        };
+        let own;
+        let mut inputs = &inputs;
+        if several && !inputs.variables.is_empty() {
+            own = with_declared(inputs, &jobspec::declared(&source), &unused);
+            inputs = &own;
+        }
+        match jobspec::parse(&source, inputs) {
+            Ok(mut job) => {
+                let warnings = std::mem::take(&mut job.warnings);
+                (Some(make(job, inputs)), warnings)
             }
+            Err(found) => (None, found),
         }
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
-    thread::scope(|scope| {
-        for _ in 1..threads {
-            // Where no more threads can be had, the others do it.
-            let _ = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-        }
-        work();
     });
-    let made: BTreeMap<usize, Made<T>> = made.into_inner().unwrap_or_default();
     for name in unused.into_inner().unwrap_or_default().iter().filter(|_| several) {
         let message = format!("no job file has a variable `{name}`, which -var sets");
         problems.push(Diagnostic::error(message).help("correct its name, or leave it out"));
     }
-    Ok((made.into_values().collect(), files.len(), problems))
+    Ok((made, files.len(), problems))
 }
 
 /// The inputs without the variables that a file doesn't declare.

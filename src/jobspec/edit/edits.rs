@@ -15,7 +15,7 @@ use crate::jobspec::edit::EditError;
 use crate::jobspec::edit::draft::Draft;
 use crate::jobspec::edit::plan::{Goal, plan};
 use crate::jobspec::envsubst;
-use crate::jobspec::job::{self, Inputs, parse};
+use crate::jobspec::job::{self, Inputs, Job, parse};
 use crate::jobspec::path::{Change as Difference, Path};
 use crate::jobspec::trail::Trail;
 
@@ -66,19 +66,21 @@ pub fn apply(text: &str, edits: &[Edit]) -> String {
 /// The edits of the job file and its var files after which the job has the values wanted, each at the place
 /// that it comes from. A value that it has already needs none.
 pub fn edits(source: &Arc<Source>, inputs: &Inputs, wanted: &[Wanted]) -> Result<Edits, EditError> {
-    edits_with(source, inputs, wanted, &|_| false)
+    let file = source.original().unwrap_or(source);
+    edits_of(&parse(file, inputs).map_err(EditError::Job)?, inputs, wanted, &|_| false)
 }
 
-/// As [`edits`]; those of the values (by their number) that are to stand `here` are written into the job's own
-/// expression, in the place of a local or a variable that feeds others as well.
-pub fn edits_with(
-    source: &Arc<Source>,
+/// As [`edits`], of a job that was read with these inputs; those of the values (by their number) that are to
+/// stand `here` are written into the job's own expression, in the place of a local or a variable that feeds
+/// others as well.
+pub fn edits_of(
+    job: &Job,
     inputs: &Inputs,
     wanted: &[Wanted],
     here: &dyn Fn(usize) -> bool,
 ) -> Result<Edits, EditError> {
-    let file = source.original().unwrap_or(source);
-    let before = parse(file, inputs).map_err(EditError::Job)?.json;
+    let file = job.source.original().unwrap_or(&job.source);
+    let before = &job.json;
     let mut goals: Vec<(Path, Json)> = Vec::new();
     let mut draft = Draft::new(file, inputs);
     let mut current = before.clone();
@@ -118,7 +120,7 @@ pub fn edits_with(
         }
         goals.push((path, new));
     }
-    let also = also(&before, &current, &goals);
+    let also = also(before, &current, &goals);
     Ok(Edits { edits: draft.edits(), also, parted })
 }
 

@@ -65,7 +65,7 @@ fn within(target: &Target<'_, '_>, template: &Expr, parts: &[Part], new: &str) -
             Part::Interpolation(inner) => {
                 let value = target.frame.eval(inner).ok()?;
                 let Ok(Value::String(text)) = convert(&value, &Type::String) else { return None };
-                (text.to_string(), &inner.span)
+                (text, &inner.span)
             }
             _ => return None,
         });

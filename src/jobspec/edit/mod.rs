@@ -15,5 +15,5 @@ mod plan;
 mod value;
 
 pub use at::{edit_at, undo};
-pub use edits::{Edit, Edits, Wanted, apply, edits, edits_with};
+pub use edits::{Edit, Edits, Wanted, apply, edits, edits_of};
 pub use error::EditError;

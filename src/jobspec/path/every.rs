@@ -1,6 +1,6 @@
 //! All values of a job with their paths.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
@@ -19,23 +19,17 @@ impl Path {
 
     /// The values at which two jobs differ, by their paths; null where one has none.
     pub fn differences(old: &Json, new: &Json) -> Vec<Change> {
-        let all = |job| -> BTreeMap<String, (Self, &Json)> {
-            Self::every(job).into_iter().map(|(path, value)| (path.to_string(), (path, value))).collect()
+        let all = |job| Self::every(job).into_iter().collect::<BTreeMap<Self, &Json>>();
+        let (old, new) = (all(old), all(new));
+        let paths: BTreeSet<&Self> = old.keys().chain(new.keys()).collect();
+        let change = |path: &Self| {
+            let value = |all: &BTreeMap<Self, &Json>| all.get(path).copied().cloned().unwrap_or_default();
+            Change { path: path.clone(), old: value(&old), new: value(&new) }
         };
-        let (mut old, new) = (all(old), all(new));
-        let mut found: BTreeMap<String, Change> = BTreeMap::new();
-        for (name, (path, value)) in new {
-            let was = old.remove(&name).map(|(_, was)| was);
-            if was != Some(value) {
-                let old = was.cloned().unwrap_or_default();
-                found.insert(name, Change { path, old, new: value.clone() });
-            }
-        }
-        let gone = |(name, (path, old)): (String, (Self, &Json))| {
-            (name, Change { path, old: old.clone(), new: Json::Null })
-        };
-        found.extend(old.into_iter().map(gone));
-        found.into_values().collect()
+        let differing = paths.into_iter().filter(|path| old.get(path) != new.get(path));
+        let mut found: Vec<Change> = differing.map(change).collect();
+        found.sort_by_cached_key(|change| change.path.to_string());
+        found
     }
 }
 

@@ -17,28 +17,28 @@ use crate::base::text;
 /// after a failure none begins, and what runs is waited for: what an earlier attempt has begun, too.
 pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited], after: &After) -> Vec<Ended> {
     let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
-    let mut begun: BTreeSet<usize> = BTreeSet::new();
     let mut healthy: BTreeSet<&str> = BTreeSet::new();
     let mut changing = FuturesUnordered::new();
     let mut closing = FuturesUnordered::new();
     let limit = wanted.parallel.unwrap_or(AT_ONCE);
     let begin = |at: usize| async move { (at, worker.change(&jobs[at]).await) };
-    for (at, _) in jobs.iter().enumerate().filter(|(_, job)| job.standing != Standing::Open) {
-        begun.insert(at);
-        changing.push(begin(at));
+    // The others of the patch that each waits for.
+    let mut open: BTreeMap<usize, &[String]> = BTreeMap::new();
+    for (at, job) in jobs.iter().enumerate() {
+        if job.standing == Standing::Open {
+            open.insert(at, after.of(&job.id));
+        } else {
+            changing.push(begin(at));
+        }
     }
-    let lost = jobs.iter().any(|job| matches!(job.standing, Standing::Back(_)));
+    let mut failed = jobs.iter().any(|job| matches!(job.standing, Standing::Back(_)));
     loop {
-        let halted = lost || *worker.cx.interrupts.borrow() > 0 || ended.values().any(is_failure);
-        for (at, job) in jobs.iter().enumerate() {
-            if halted || changing.len() >= limit {
-                break;
-            }
-            let waits = |other: &String| !healthy.contains(other.as_str());
-            if !begun.contains(&at) && !after.of(&job.id).iter().any(waits) {
-                begun.insert(at);
-                changing.push(begin(at));
-            }
+        let halted = failed || *worker.cx.interrupts.borrow() > 0;
+        while !halted && changing.len() < limit {
+            let is_ready = |after: &&[String]| after.iter().all(|other| healthy.contains(other.as_str()));
+            let Some(at) = open.iter().find(|(_, after)| is_ready(after)).map(|(at, _)| *at) else { break };
+            open.remove(&at);
+            changing.push(begin(at));
         }
         tokio::select! {
             biased;
@@ -50,10 +50,12 @@ pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited], af
                     closing.push(async move { (at, worker.closed(&jobs[at], registered).await) });
                 }
                 Err(bad) => {
+                    failed = true;
                     ended.insert(at, bad);
                 }
             },
             Some((at, end)) = closing.next(), if !closing.is_empty() => {
+                failed |= is_failure(&end);
                 ended.insert(at, end);
             }
             else => break,

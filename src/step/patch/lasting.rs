@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::edits::Edited;
 use super::look::Looked;
 use super::wanted::{Only, Wanted};
-use crate::base::text;
+use crate::base::{text, threads};
 use crate::engine::{Breach, Context, StepError, Touched};
 use crate::environment::Environment;
 use crate::event::{Line, Mark};
@@ -84,12 +84,13 @@ impl Lasting {
     ) -> Result<Self, StepError> {
         let mut lasting =
             Self::of_files(cx, environment, wanted, looked.iter().map(|looked| &looked.job)).await?;
-        for Looked { job, source: before, .. } in looked.iter().filter(|looked| looked.differs()) {
+        let changing: Vec<&Looked> = looked.iter().filter(|looked| looked.differs()).collect();
+        let sources = threads::each(threads::cores(), &changing, |Looked { job, source: before, .. }| {
             let written = lasting.back.as_ref().and_then(|back| back.source(environment, &job.id, &job.job));
             let rewritten = || before.as_ref().map(|before| before.after(&job.job, job.images.as_deref()));
-            let sources = Sources { before: before.clone(), after: written.or_else(rewritten) };
-            lasting.sources.insert(job.id.clone(), sources);
-        }
+            Sources { before: before.clone(), after: written.or_else(rewritten) }
+        });
+        lasting.sources = changing.iter().map(|looked| looked.job.id.clone()).zip(sources).collect();
         Ok(lasting)
     }
 
