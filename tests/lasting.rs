@@ -15,6 +15,8 @@ mod drift;
 mod git;
 #[path = "lasting/others.rs"]
 mod others;
+#[path = "lasting/overtaken.rs"]
+mod overtaken;
 #[path = "lasting/patch.rs"]
 mod patch;
 #[path = "lasting/places.rs"]

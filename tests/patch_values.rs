@@ -98,6 +98,41 @@ fn patterns_mean_what_runs() {
 }
 
 #[test]
+fn a_patterns_tag_is_for_each_task() {
+    let site = Site::sandbox();
+    let mut two = service("pair", "");
+    let tasks = two["TaskGroups"][0]["Tasks"].as_array_mut().unwrap();
+    let mut side = tasks[0].clone();
+    side["Name"] = "side".into();
+    side["Config"]["image"] = format!("{REPOSITORY}/side:git-1").into();
+    tasks.push(side);
+    site.start_job(&two, None);
+    let images = |tag: &str| [format!("{REPOSITORY}/pair:{tag}"), format!("{REPOSITORY}/side:{tag}")];
+    let now = || {
+        let job = site.job("pair");
+        [0, 1].map(|at| {
+            let image = &job["TaskGroups"][0]["Tasks"][at]["Config"]["image"];
+            image.as_str().unwrap().to_owned()
+        })
+    };
+    let out = site.patches(&["image", "pair=git-2", "--yes"]).code(1);
+    out.says("different images").says("'pair/*/*=TAG'").says("--repository");
+    // A digest is of one image.
+    let digest = format!("pai*=sha256:{}", "0".repeat(64));
+    site.patches(&["image", &digest, "--yes"]).code(1).says("different images");
+    assert_eq!(now(), images("git-1"));
+    for (all, tag) in [(["--all", "git-2"], "git-2"), (["pai*=git-3", "--parallel=1"], "git-3")] {
+        site.patches(&["image", all[0], all[1], "--yes"]).code(0).says("1 job changed and healthy");
+        assert_eq!(now(), images(tag));
+    }
+    let mut foreign = site.job("pair");
+    foreign["TaskGroups"][0]["Tasks"][1]["Config"]["image"] = "docker.io/library/redis:7".into();
+    site.start_job(&foreign, None);
+    let out = site.patches(&["image", "--all", "git-4", "--yes"]).code(1);
+    out.says("different origins").says("docker.io/library").says("--repository");
+}
+
+#[test]
 fn any_value_is_set_and_no_other() {
     let site = Site::sandbox();
     site.start_job(&service("web", ""), None);
@@ -334,7 +369,7 @@ fn jobs_without_an_ordinary_deployment() {
     let mut canary = service("canary", "");
     canary["Update"]["Canary"] = 1.into();
     site.start_job(&canary, None);
-    let out = site.patches(&["image", "canary=git-2", "--yes"]).code(1);
+    let out = site.patches(&["image", "canary=git-2", "--yes"]).code(5);
     out.says("needs manual promotion").says("nomad deployment promote").never_says("put back");
     assert_eq!(site.version("canary"), 1);
 

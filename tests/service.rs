@@ -27,14 +27,15 @@ use placing::{
 };
 use restarting::{
     a_check_must_succeed_after_the_restart, a_job_that_somebody_changes_is_left_alone,
-    each_only_when_the_last_is_healthy, one_that_does_not_get_healthy_ends_it, several_at_a_time,
+    each_only_when_the_last_is_healthy, one_that_does_not_get_healthy_ends_it,
+    one_that_goes_on_failing_is_never_called_healthy, several_at_a_time,
 };
 use scaling::{
     bounds_are_kept, one_that_does_not_get_healthy_ends_the_scaling, up_and_down_step_by_step,
     what_has_no_place_is_not_begun,
 };
 use stopping::{
-    a_forgotten_one_keeps_its_variables, a_forgotten_one_runs_its_file,
+    a_change_by_hand_outlives_a_stop, a_forgotten_one_keeps_its_variables, a_forgotten_one_runs_its_file,
     a_start_from_the_file_undoes_no_live_change_unasked, a_stopped_one_comes_back_as_it_was,
     names_are_looked_up, nothing_happens_without_a_yes,
 };
@@ -72,10 +73,12 @@ suite![
     a_forgotten_one_runs_its_file,
     a_forgotten_one_keeps_its_variables,
     a_start_from_the_file_undoes_no_live_change_unasked,
+    a_change_by_hand_outlives_a_stop,
     names_are_looked_up,
     nothing_happens_without_a_yes,
     each_only_when_the_last_is_healthy,
     one_that_does_not_get_healthy_ends_it,
+    one_that_goes_on_failing_is_never_called_healthy,
     several_at_a_time,
     a_check_must_succeed_after_the_restart,
     a_job_that_somebody_changes_is_left_alone,

@@ -102,3 +102,37 @@ fn success_is_a_document_too() {
     assert_eq!(json(&["validate", "jobs", "--json"]), serde_json::json!({ "checked": 1, "errors": 0 }));
     assert_eq!(json(&["patch", "drop", "--json"]), serde_json::json!({ "dropped": [] }));
 }
+
+#[test]
+fn job_files_are_checked_wherever_settings_and_plans_name_them() {
+    let fixture = with_nomad("http://127.0.0.1:1");
+    fixture.write("jobs/bad.nomad.hcl", "job \"bad\" {\n");
+    fixture.write("more/worse.nomad.hcl", "job \"worse\" {\n");
+    fixture.write("more/unnamed.txt", "job \"unnamed\" {\n");
+    fixture.write(
+        "plans/start.hcl",
+        "plan \"start\" {\n  wave \"one\" {\n    step \"nomad_job\" \"jobs\" {\n      files = [\"more/*.nomad.hcl\"]\n    }\n  }\n}\n",
+    );
+    let out = fixture.run(&["validate"]).code(1).says("jobs/bad.nomad.hcl").says("more/worse.nomad.hcl");
+    out.never_says("unnamed");
+}
+
+#[test]
+fn what_rests_is_not_counted_as_ill() {
+    let fixture = Fixture::with_sandbox();
+    let job = |id: &str, kind: &str| {
+        serde_json::json!({
+            "ID": id, "Name": id, "Type": kind, "Datacenters": ["*"],
+            "TaskGroups": [{ "Name": "g", "Tasks": [{ "Name": "t", "Driver": "docker", "Config": { "image": "x:1" } }] }],
+        })
+    };
+    let mut cron = job("cron", "batch");
+    cron["Periodic"] = serde_json::json!({ "Enabled": true, "SpecType": "cron", "Spec": "0 3 * * *" });
+    fixture.register(&cron);
+    let arguments = ["status", "-e", "sandbox"];
+    fixture.ok(&arguments).says("no job is to run now: 1 waiting");
+    fixture.register(&job("web", "service"));
+    wait_until("web to be healthy", || {
+        fixture.ok(&arguments).text().contains("1 of 1 job healthy; 1 waiting")
+    });
+}

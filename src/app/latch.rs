@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::failure::{Failure, chain};
 use super::made;
 use super::open::Opened;
+use super::single::{Single, by_hand, other_than_kept};
 use crate::base::{Diagnostics, RunId, text};
 use crate::dialect::Reader;
 use crate::engine::{Blobs, Breach, Facts, Latch, Run};
@@ -123,6 +124,8 @@ struct Seen {
     savable: bool,
     /// Why what runs can't be looked at.
     unseen: Option<String>,
+    /// How forgotten jobs were when they were stopped, where their files say otherwise.
+    kept: Vec<String>,
 }
 
 #[async_trait]
@@ -145,6 +148,9 @@ impl Latch for Loss {
         }
         for line in &seen.drift {
             teller.warn(format!("this loses what runs: {line}"));
+        }
+        for line in &seen.kept {
+            teller.warn(format!("this runs the file: {line}"));
         }
         Ok(())
     }
@@ -172,6 +178,9 @@ impl Latch for Loss {
         let mut lost = Vec::new();
         if !seen.drift.is_empty() {
             lost.push(format!("what runs isn't in the job files: {}", seen.drift.join("; ")));
+        }
+        if !seen.kept.is_empty() {
+            lost.push(seen.kept.join("; "));
         }
         if let Some(reason) = seen.unseen.filter(|_| !self.kept) {
             lost.push(format!("what runs can't be held against the job files: {reason}"));
@@ -203,7 +212,8 @@ impl Loss {
     async fn seen(&self) -> Result<Seen, Breach> {
         let changes = self.undone();
         let mut seen = Seen::default();
-        let client = if !changes.is_empty() || self.takes_down() {
+        let single = Single::of(&self.plan, &self.environment);
+        let client = if !changes.is_empty() || self.takes_down() || single.is_some() {
             match self.client().await {
                 Ok(client) => client,
                 Err(reason) => {
@@ -216,8 +226,24 @@ impl Loss {
         };
         seen.patches =
             lasting::unsaved(&self.environment, changes, client.as_ref(), sim::canonical_job, None).await;
-        if let (true, Some(client)) = (self.takes_down(), &client) {
-            match self.drift(client).await {
+        let Some(client) = &client else { return Ok(seen) };
+        if let Some(Single::Start { jobs, files }) = &single {
+            let named = (jobs.as_slice(), files.as_slice());
+            seen.kept = other_than_kept(&self.environment, client, &self.journal, &self.undo, named)
+                .await
+                .map_err(|error| breach(format!("what runs can't be looked at: {}", chain(&error))))?;
+        }
+        let looked = match &single {
+            Some(Single::Stop(jobs)) => {
+                let records = self.journal.all();
+                let known = [ledger(&records), given_up(&records)].concat();
+                Some(by_hand(&self.environment, client, jobs, &known).await)
+            }
+            _ if self.takes_down() => Some(self.drift(client).await),
+            _ => None,
+        };
+        if let Some(looked) = looked {
+            match looked {
                 Ok(found) => {
                     seen.drift = lost(&found);
                     seen.savable = found.unsaved().any(|job| job.file.is_some());
@@ -256,7 +282,8 @@ impl Loss {
     /// Refuses what would be lost, unless that was said to be meant.
     fn judge(&self, seen: &Seen) -> Result<(), Breach> {
         let unseen = seen.unseen.as_ref().filter(|_| !self.kept);
-        if self.discard || (seen.patches.is_empty() && seen.drift.is_empty() && unseen.is_none()) {
+        let nothing = seen.patches.is_empty() && seen.drift.is_empty() && seen.kept.is_empty();
+        if self.discard || (nothing && unseen.is_none()) {
             return Ok(());
         }
         let name = self.environment.name();
@@ -274,6 +301,10 @@ impl Loss {
                 "give it a file; or name it in blackstart.hcl as somebody else's: nomad { ignore = […] }"
                     .into()
             });
+        }
+        if !seen.kept.is_empty() {
+            messages.push(seen.kept.join("\n"));
+            help.push("start it as it was: --as-it-was".to_owned());
         }
         if let Some(reason) = unseen {
             messages.push(format!("what runs can't be held against the job files: {reason}"));

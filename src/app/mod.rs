@@ -20,6 +20,7 @@ mod sandbox;
 mod save;
 mod secrets;
 mod service;
+mod single;
 mod status;
 mod stopped;
 mod validate;

@@ -14,7 +14,7 @@ use super::open::Opened;
 use super::plans::{self, Chosen};
 use super::previews;
 use crate::base::secret::MASK;
-use crate::base::{Clock, RunId};
+use crate::base::{Clock, RunId, text};
 use crate::dialect::Values;
 use crate::engine::{self, Approval, Approver, Blobs, Finished, Resume, Run};
 use crate::environment::Environment;
@@ -22,6 +22,7 @@ use crate::event::{Ending, Event, Teller, VERSION, What};
 use crate::gate::Gatekeeper;
 use crate::hcl::Value;
 use crate::journal;
+use crate::lasting;
 use crate::plan::{Operation, Plan, StepKind, input_values};
 use crate::settings;
 use crate::step;
@@ -209,13 +210,11 @@ impl Opened {
                     "the plan '{}' has no Terraform step '{step}'",
                     plan.name
                 ))
-                .help(format!("it has {}", crate::base::text::list(known))));
+                .help(format!("it has {}", text::list(known))));
             }
             (None, known) => {
-                return Err(Failure::error("which step is --guard for?").help(format!(
-                    "write --guard STEP:add=…; the steps are {}",
-                    crate::base::text::list(known)
-                )));
+                return Err(Failure::error("which step is --guard for?")
+                    .help(format!("write --guard STEP:add=…; the steps are {}", text::list(known))));
             }
         };
         Ok(BTreeMap::from([(step, json!(guard.counts))]))
@@ -457,6 +456,34 @@ fn refuse_overtaken(opened: &Opened, run: &journal::Run) -> Result<(), Failure> 
     Err(Failure::refused(message).help(help))
 }
 
+/// A patch that was left is not to undo what a later one set, or gave up. Where nothing else is left of it,
+/// the run is over.
+fn refuse_superseded(opened: &Opened, run: &journal::Run) -> Result<(), Failure> {
+    let (found, all) = lasting::overtaken(&opened.journal.all(), &run.id);
+    let Some(last) = found.last() else { return Ok(()) };
+    let name = &opened.settings.name;
+    let one = |one: &lasting::Overtaken| {
+        let now = match &one.now {
+            Some(now) => format!("is {now} since {} (by {})", one.by, one.who),
+            None => format!("was given up since (by {})", one.who),
+        };
+        text::one_line(&format!("{} {}: {}, which this run was to set, {now}", one.job, one.path, one.meant))
+    };
+    let lines: Vec<String> = found.iter().map(one).collect();
+    let message = format!("{} is superseded:\n  {}", run.id, lines.join("\n  "));
+    if found.len() < all {
+        let help = format!(
+            "give it up (blackstart resume {} --abandon -e {name}), and patch anew what else it was to change",
+            run.id
+        );
+        return Err(Failure::refused(message).help(help));
+    }
+    let body = journal::Body::RunAbandoned { who: opened.who.clone() };
+    opened.journal.append(&run.id, &body, |_| Ok(()))?;
+    let help = format!("nothing was changed, and it is ended; see blackstart show {} -e {name}", last.by);
+    Err(Failure::refused(message).help(help))
+}
+
 /// Gives an unfinished run up, or all of them: not gone on with any more. Says which.
 pub fn abandon(opened: &Opened, named: Option<&str>, all: bool) -> Result<Vec<RunId>, Failure> {
     opened.refuse_living_child()?;
@@ -481,6 +508,7 @@ pub async fn resume(
 ) -> Result<Finished, Failure> {
     let run = unfinished(opened, named)?;
     refuse_overtaken(opened, &run)?;
+    refuse_superseded(opened, &run)?;
     let downtime = run.downtime.map_or(downtime::Known::Unknown, downtime::Known::Is);
     let chosen = match run.operation.as_deref() {
         Some("patch") => super::patch::again(opened, &run)?,

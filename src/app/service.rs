@@ -18,7 +18,10 @@ use crate::plan::levels;
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    Start,
+    Start {
+        /// What Nomad has forgotten is registered as it was before its stop, not from its file.
+        as_it_was: bool,
+    },
     Stop,
     Restart {
         batch: Option<String>,
@@ -35,7 +38,7 @@ pub enum Verb {
 impl Verb {
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Start => "start",
+            Self::Start { .. } => "start",
             Self::Stop => "stop",
             Self::Restart { .. } => "restart",
             Self::Scale { .. } => "scale",
@@ -53,28 +56,43 @@ pub async fn service_plan(
     let environment = opened.environment(BTreeMap::new(), None)?;
     let client = environment.nomad().await?;
     let known = known(&client).await?;
+    let others = |id: &str| environment.ignores(id);
     let mut steps = String::new();
     let timeout = timeout.map(|timeout| ("timeout", seconds(timeout)));
     match verb {
-        Verb::Start => {
+        Verb::Start { as_it_was } => {
+            let mut kept = lasting::kept_jobs(&opened.journal.all());
+            kept.retain(|id| !known.contains_key(id));
             let files = if needs_files(services, &known) { jobs_of_files(&environment)? } else { Vec::new() };
             let ids = known.keys().cloned().chain(files.iter().map(|job| job.id().to_owned()));
-            let jobs = meant(services, &ids.collect())?;
+            let mut ids: BTreeSet<String> = ids.collect();
+            if let Some(id) = services.iter().find(|id| kept.contains(*id) && !ids.contains(*id))
+                && !as_it_was
+            {
+                let message = format!("Nomad has forgotten '{}', and no file holds it", text::one_line(id));
+                return Err(Failure::error(message).help("start it as it was: --as-it-was"));
+            }
+            kept.retain(|_| *as_it_was);
+            ids.extend(kept.iter().cloned());
+            let jobs = meant(services, &ids, &others)?;
+            kept.retain(|id| jobs.contains(id));
             let forgotten = files.iter().filter(|job| jobs.contains(&job.id().to_owned()));
-            let forgotten = forgotten.filter(|job| !known.contains_key(job.id()));
+            let forgotten = forgotten.filter(|job| !known.contains_key(job.id()) && !kept.contains(job.id()));
             let names: Vec<String> = forgotten.map(|job| glob::Pattern::escape(&job.source.name)).collect();
             let files = (!names.is_empty()).then(|| ("files", list(&names)));
-            step(&mut steps, "nomad_start", "start", [Some(("jobs", list(&jobs))), files, timeout]);
+            let kept: Vec<String> = kept.into_iter().collect();
+            let kept = (!kept.is_empty()).then(|| ("kept", list(&kept)));
+            step(&mut steps, "nomad_start", "start", [Some(("jobs", list(&jobs))), files, kept, timeout]);
         }
         Verb::Stop => {
-            let jobs = meant(services, &known.keys().cloned().collect())?;
+            let jobs = meant(services, &known.keys().cloned().collect(), &others)?;
             let jobs = dependents_first(&client, jobs).await?;
             step(&mut steps, "nomad_stop", "stop", [Some(("jobs", list(&jobs))), timeout]);
         }
         Verb::Restart { batch, delay } => {
             // A pattern means what runs.
             let running: BTreeMap<&String, bool> = known.iter().map(|(id, stopped)| (id, *stopped)).collect();
-            let mut jobs = meant(services, &known.keys().cloned().collect())?;
+            let mut jobs = meant(services, &known.keys().cloned().collect(), &others)?;
             jobs.retain(|id| services.contains(id) || !running.get(id).copied().unwrap_or_default());
             let batch = batch.as_ref().map(|batch| ("batch", quoted(batch)));
             let delay = delay.map(|delay| ("delay", seconds(delay)));
@@ -134,8 +152,12 @@ fn nomad(error: &NomadError) -> Failure {
     }
 }
 
-/// The names that are meant, each once, in the order given.
-fn meant(wanted: &[String], known: &BTreeSet<String>) -> Result<Vec<String>, Failure> {
+/// The names that are meant, each once, in the order given. A pattern doesn't mean what is others'.
+fn meant(
+    wanted: &[String],
+    known: &BTreeSet<String>,
+    others: &dyn Fn(&str) -> bool,
+) -> Result<Vec<String>, Failure> {
     let mut found: Vec<String> = Vec::new();
     for name in wanted {
         let before = found.len();
@@ -145,7 +167,15 @@ fn meant(wanted: &[String], known: &BTreeSet<String>) -> Result<Vec<String>, Fai
             let pattern = glob::Pattern::new(name).map_err(|error| {
                 Failure::error(format!("'{}' is not a pattern: {error}", text::one_line(name)))
             })?;
-            found.extend(known.iter().filter(|known| pattern.matches(known)).cloned());
+            let (theirs, ours): (Vec<&String>, Vec<&String>) =
+                known.iter().filter(|known| pattern.matches(known)).partition(|known| others(known));
+            if ours.is_empty() && !theirs.is_empty() {
+                let message = format!("'{}' matches only jobs of others", text::one_line(name));
+                let named =
+                    "blackstart.hcl says so (nomad { ignore = … }); name them exactly if they are meant";
+                return Err(Failure::error(message).help(named));
+            }
+            found.extend(ours.into_iter().cloned());
         }
         if found.len() == before {
             return Err(unknown(name, known));
@@ -223,7 +253,8 @@ mod tests {
 
     fn found(wanted: &[&str], known: &[&str]) -> Result<Vec<String>, String> {
         let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
-        meant(&wanted, &names(known)).map_err(|f| format!("{}; {}", f.message, f.help.unwrap_or_default()))
+        meant(&wanted, &names(known), &|id| id == "theirs")
+            .map_err(|f| format!("{}; {}", f.message, f.help.unwrap_or_default()))
     }
 
     #[test]
@@ -233,6 +264,9 @@ mod tests {
         assert_eq!(found(&["monitor", "*"], &known).unwrap().len(), 4);
         assert_eq!(found(&["team/[x]"], &known).unwrap(), ["team/[x]"], "a name is a name first");
         assert!(found(&["monitr"], &known).unwrap_err().contains("did you mean 'monitor'?"));
+        assert_eq!(found(&["t*", "theirs"], &["tea", "theirs"]).unwrap(), ["tea", "theirs"]);
+        assert_eq!(found(&["t*"], &["tea", "theirs"]).unwrap(), ["tea"], "a pattern isn't for others' jobs");
+        assert!(found(&["th*"], &["tea", "theirs"]).unwrap_err().contains("only jobs of others"));
         assert!(found(&["web*"], &known).unwrap_err().contains("no service matches 'web*'"));
     }
 

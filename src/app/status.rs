@@ -24,6 +24,8 @@ pub struct Status {
     pub changing: Option<Holder>,
     /// Live changes that no file has.
     pub unsaved: Vec<Unsaved>,
+    /// Job files and var files that are in no commit, where the project lies in a git work tree.
+    pub uncommitted: Vec<String>,
     /// What commands end with that write the files.
     pub write_flags: String,
     pub downtime: downtime::Known,
@@ -81,6 +83,7 @@ pub async fn status(opened: &Opened) -> Result<Status, Failure> {
         unfinished,
         changing,
         unsaved,
+        uncommitted: lasting::uncommitted(&environment).await,
         write_flags: lasting::write_flags(&environment),
         downtime,
     })

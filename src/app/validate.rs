@@ -7,7 +7,7 @@ use super::job::{Waiting, dependencies};
 use super::plans;
 use super::secrets;
 use crate::base::{Diagnostic, Diagnostics, Secrets, Source};
-use crate::dialect::{Values, functions};
+use crate::dialect::{Reader, Values, functions};
 use crate::hcl::{self, Value};
 use crate::jobspec;
 use crate::plan;
@@ -120,7 +120,41 @@ fn whole(root: &Path, checked: &mut Checked) {
     for path in folder(&root.join("nomad-jobs")) {
         one(root, &path, checked, &mut jobs, true);
     }
+    for path in named_job_files(root) {
+        let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        if !checked.files.contains(&name) {
+            one(root, &path, checked, &mut jobs, true);
+        }
+    }
     dependencies(&jobs, &mut checked.problems);
+}
+
+/// The job files that settings and plans name, as far as they say it without values that come later.
+fn named_job_files(root: &Path) -> Vec<PathBuf> {
+    let mut patterns: Vec<String> = Vec::new();
+    if let Ok(project) = settings::read(root, &settings::unknown_roots(scope())) {
+        let nomad = project.environments.iter().filter_map(|environment| environment.nomad.as_ref());
+        patterns.extend(nomad.filter_map(|nomad| nomad.files.clone()).flatten());
+    }
+    let values = plan_values();
+    for path in plans::files(root) {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let Ok(found) = plan::load(&Source::new(path.display().to_string(), text), &values) else { continue };
+        for (_, step) in found.iter().flat_map(plan::Plan::steps) {
+            if step.kind == plan::StepKind::NomadJob {
+                patterns.extend(Reader::new(&values).strings(&step.body, "files").unwrap_or_default());
+            }
+        }
+    }
+    let mut files: Vec<PathBuf> = Vec::new();
+    for pattern in patterns {
+        let whole = format!("{}/{pattern}", glob::Pattern::escape(&root.display().to_string()));
+        let found = glob::glob(&whole).into_iter().flatten().filter_map(Result::ok);
+        files.extend(found.filter(|path| path.is_file()));
+    }
+    files.sort();
+    files.dedup();
+    files
 }
 
 fn one(root: &Path, path: &Path, checked: &mut Checked, jobs: &mut Vec<Waiting>, named: bool) {
@@ -188,6 +222,10 @@ fn settings_file(root: &Path, source: &Arc<Source>) -> Result<(), Diagnostics> {
 }
 
 fn plan_file(source: &Arc<Source>) -> Result<(), Diagnostics> {
+    plan::load(source, &plan_values()).map(drop)
+}
+
+fn plan_values() -> Values {
     let mut values = scope();
     let roots = [
         "var",
@@ -205,7 +243,7 @@ fn plan_file(source: &Arc<Source>) -> Result<(), Diagnostics> {
     for root in roots {
         values.set(root, Value::Unknown);
     }
-    plan::load(source, &values).map(drop)
+    values
 }
 
 fn job_file(root: &Path, source: &Arc<Source>, jobs: &mut Vec<Waiting>) -> Result<(), Diagnostics> {

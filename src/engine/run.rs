@@ -344,6 +344,7 @@ impl Finished {
                     format!("the gate '{gate}' ({place}) is past its deadline of {deadline}: {detail}");
                 (Ending::Paused, summary, None, None)
             }
+            Stop::Waits { what, error, help } => (Ending::Paused, format!("{what}: {error}"), help, None),
             Stop::Undecided { step, detail } => {
                 let help = "look for yourself, then resume in a terminal and answer the question".to_owned();
                 let summary = format!("it is not known whether '{step}' happened: {detail}");

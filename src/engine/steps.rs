@@ -65,6 +65,9 @@ fn told(run: &Run, spec: &StepSpec, began: Timestamp, error: StepError) -> Stop 
         return Stop::Denied { what: error.message };
     }
     let (help, diagnostics) = (error.help, error.diagnostics);
+    if error.waits {
+        return Stop::Waits { what: spec.name.clone(), error: text, help };
+    }
     Stop::Failed { what: spec.name.clone(), error: text, help, diagnostics }
 }
 

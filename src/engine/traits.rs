@@ -120,6 +120,8 @@ pub struct StepError {
     pub again: bool,
     /// It stopped because somebody pressed Ctrl-C, not because something failed.
     pub interrupted: bool,
+    /// It waits for what a person has to do elsewhere: the run is gone on with once that is done.
+    pub waits: bool,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -134,6 +136,7 @@ impl StepError {
             denied: false,
             again: false,
             interrupted: false,
+            waits: false,
             source: None,
         }
     }
@@ -273,7 +276,12 @@ impl Context {
 
     /// What an intent can be undone with; none where it kept nothing, or it is gone.
     pub fn undo_of(&self, intent: &Intent) -> Option<Vec<u8>> {
-        self.blobs.find(intent.undo.as_ref()?)
+        self.kept(intent.undo.as_ref()?)
+    }
+
+    /// Undo material of any run, by its name.
+    pub fn kept(&self, name: &str) -> Option<Vec<u8>> {
+        self.blobs.find(name)
     }
 
     /// Returns once Ctrl-C was pressed that often.

@@ -43,6 +43,12 @@ pub enum Stop {
         deadline: Duration,
         detail: String,
     },
+    /// A step waits for what a person has to do elsewhere.
+    Waits {
+        what: String,
+        error: String,
+        help: Option<String>,
+    },
     /// Nobody can say whether a step happened.
     Undecided {
         step: String,
@@ -57,6 +63,7 @@ impl Stop {
         if let (
             Self::Failed { error: text, .. }
             | Self::Refused { error: text, .. }
+            | Self::Waits { error: text, .. }
             | Self::Denied { what: text },
             Some(words),
         ) = (&mut self, words)
@@ -70,11 +77,12 @@ impl Stop {
     /// Of two reasons the one that a person has to know first.
     pub(super) fn worse(self, other: Self) -> Self {
         let rank = |stop: &Self| match stop {
-            Self::Journal(_) => 6,
-            Self::Failed { .. } => 5,
-            Self::Undecided { .. } => 4,
-            Self::Refused { .. } => 3,
-            Self::Denied { .. } => 2,
+            Self::Journal(_) => 7,
+            Self::Failed { .. } => 6,
+            Self::Undecided { .. } => 5,
+            Self::Refused { .. } => 4,
+            Self::Denied { .. } => 3,
+            Self::Waits { .. } => 2,
             Self::Deadline { .. } => 1,
             Self::Interrupted => 0,
         };

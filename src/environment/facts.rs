@@ -82,6 +82,13 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Whether a job is said to be others': `nomad { ignore = […] }`. What is no pattern is a name.
+    pub fn ignores(&self, job: &str) -> bool {
+        let names = self.parts.settings.nomad.iter().flat_map(|nomad| &nomad.ignore);
+        let fits = |name: &String| glob::Pattern::new(name).is_ok_and(|pattern| pattern.matches(job));
+        names.into_iter().any(|name| name == job || fits(name))
+    }
+
     pub fn new(parts: Parts) -> Self {
         let recorded = parts.recorded.iter().map(|(k, v)| (k.clone(), Value::from_json(v))).collect();
         let live = Live { outputs: Outputs::NotRead, steps: BTreeMap::new(), recorded, nomad: None };

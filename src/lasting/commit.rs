@@ -109,7 +109,12 @@ impl Commit {
     ) -> Result<Self, CommitError> {
         let git = Git::of(environment).await?.ok_or(CommitError::NoTree)?;
         let refused = |message: String| Err(CommitError::Refused(message));
-        let stand = Stand::of(&git).await?;
+        let who = ["var", "GIT_COMMITTER_IDENT"];
+        let (stand, who) = tokio::join!(Stand::of(&git), git.line(&who));
+        let stand = stand?;
+        if let Err(GitError::Failed { .. }) = who {
+            return refused("git doesn't know who commits: git config user.name, and user.email".into());
+        }
         let mut names: Vec<String> = job_file_names(environment)?;
         names.extend(var_files(environment));
         // What the commit changes in other environments is told of the files as it finds them.
@@ -343,7 +348,9 @@ async fn is_left_behind(
     staged: Option<&Entry>,
 ) -> Result<bool, GitError> {
     let last = git.line(&["log", "-n", "1", "--format=%H %P", &stand.head, "--", &file.path]).await?;
-    let Some((id, parent)) = last.split_once(' ').filter(|(_, parent)| !parent.contains(' ')) else {
+    let Some((id, parent)) =
+        last.split_once(' ').filter(|(_, parent)| !parent.is_empty() && !parent.contains(' '))
+    else {
         return Ok(false);
     };
     let behind = staged.is_some() && git.entries(parent, &[&file.path]).await?.get(&file.path) == staged;

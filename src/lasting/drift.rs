@@ -174,6 +174,15 @@ impl Drifted {
 
 /// Holds every job file of the environment against the server, and the server's jobs against the files.
 pub async fn drift(environment: &Environment, client: &Client) -> Result<Drift, DriftError> {
+    drift_of(environment, client, |_| true).await
+}
+
+/// The same of those jobs alone.
+pub async fn drift_of(
+    environment: &Environment,
+    client: &Client,
+    meant: impl Fn(&str) -> bool,
+) -> Result<Drift, DriftError> {
     let files = job_files(environment, &Overlay::default())?;
     let mut drift = Drift { has_files: !files.is_empty(), ..Drift::default() };
     let mut held: BTreeSet<String> = BTreeSet::new();
@@ -182,7 +191,9 @@ pub async fn drift(environment: &Environment, client: &Client) -> Result<Drift, 
         match job {
             Ok(job) => {
                 held.insert(job.id().to_owned());
-                jobs.push((name, job));
+                if meant(job.id()) {
+                    jobs.push((name, job));
+                }
             }
             Err(found) => drift.unreadable.push((name, found)),
         }
@@ -198,10 +209,9 @@ pub async fn drift(environment: &Environment, client: &Client) -> Result<Drift, 
         return Ok(drift);
     }
     let stubs = client.jobs().await.map_err(DriftError::Nomad)?;
-    let ignored = ignored(environment);
     let strangers = stubs.into_iter().filter(|stub| {
         let runs = stub.parent_id.is_empty() && !stub.stop && stub.status != "dead";
-        runs && !held.contains(&stub.id) && !ignored.iter().any(|pattern| pattern.matches(&stub.id))
+        runs && meant(&stub.id) && !held.contains(&stub.id) && !environment.ignores(&stub.id)
     });
     for stub in strangers {
         if let Some(job) = client.job(&stub.id).await.map_err(DriftError::Nomad)? {
@@ -210,15 +220,6 @@ pub async fn drift(environment: &Environment, client: &Client) -> Result<Drift, 
     }
     drift.jobs.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(drift)
-}
-
-/// The jobs that are said to be others'. What is no pattern is a name.
-fn ignored(environment: &Environment) -> Vec<glob::Pattern> {
-    let names = environment.settings().nomad.iter().flat_map(|nomad| &nomad.ignore);
-    let pattern = |name: &String| {
-        glob::Pattern::new(name).or_else(|_| glob::Pattern::new(&glob::Pattern::escape(name))).ok()
-    };
-    names.filter_map(pattern).collect()
 }
 
 async fn held_against(client: &Client, name: String, job: Job) -> Result<Option<Drifted>, NomadError> {

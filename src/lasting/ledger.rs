@@ -41,7 +41,7 @@ impl Change {
 }
 
 /// A job, and a path in it.
-type Key<'r> = (&'r str, &'r str);
+pub(super) type Key<'r> = (&'r str, &'r str);
 
 /// A change as the records have it.
 #[derive(Clone, Copy)]
@@ -235,14 +235,17 @@ fn restore<'r>(book: &mut Book<'r>, key: Key<'r>, old: Option<Seen<'r>>) {
 
 /// The jobs of an intent or of evidence: `{"jobs": [{"id", "changes": [{"path", "old", "new"}], "outcome"}]}`;
 /// they may be by id, too.
-fn jobs(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
+pub(super) fn jobs(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let list = document["jobs"].as_array().into_iter().flatten();
     let list = list.filter_map(|job| Some((job["id"].as_str()?, job)));
     let map = document["jobs"].as_object().into_iter().flatten();
     list.chain(map.map(|(id, job)| (id.as_str(), job)))
 }
 
-fn changes_of<'d>(id: &'d str, job: &'d Value) -> impl Iterator<Item = (Key<'d>, &'d Value, &'d Value)> {
+pub(super) fn changes_of<'d>(
+    id: &'d str,
+    job: &'d Value,
+) -> impl Iterator<Item = (Key<'d>, &'d Value, &'d Value)> {
     let changes = job["changes"].as_array().into_iter().flatten();
     changes.filter_map(move |change| {
         let key = (id, change["path"].as_str()?);

@@ -1,9 +1,11 @@
 //! Two jobs side by side, in the words of the server's diff: for what can't be asked of it any more, such as
 //! what a job was before somebody changed it. The server says more of some blocks than is said here.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
-use super::diff::{DiffLine, Sign};
+use super::diff::{DiffLine, Sign, diff_lines};
 use super::facts::specification;
 use crate::base::text::{harmless, one_line};
 
@@ -11,6 +13,56 @@ use crate::base::text::{harmless, one_line};
 pub fn compared(old: &Value, new: &Value) -> Vec<DiffLine> {
     let mut lines = Vec::new();
     sides(&specification(old), &specification(new), &[], &mut lines);
+    lines
+}
+
+/// How what two plans of a job would make of it differs, by the server's diffs of the two with one and the
+/// same job, or with none: `old` is what the first has, `new` what the second has.
+pub fn planned_apart(first: &Value, second: &Value) -> Vec<DiffLine> {
+    type Place = (Vec<String>, Option<String>);
+    let mut places: Vec<Place> = Vec::new();
+    let mut sides: [BTreeMap<Place, Vec<String>>; 2] = Default::default();
+    for (side, diff) in sides.iter_mut().zip([first, second]) {
+        for line in diff_lines(diff) {
+            let place = (line.path, line.field);
+            if !places.contains(&place) {
+                places.push(place.clone());
+            }
+            // A block itself is there, without a value.
+            side.entry(place).or_default().push(line.new.unwrap_or_default());
+        }
+    }
+    let mut lines = Vec::new();
+    for (path, field) in places {
+        let [mut old, mut new] =
+            [0, 1].map(|at| sides[at].remove(&(path.clone(), field.clone())).unwrap_or_default());
+        let both: Vec<String> = old.iter().filter(|value| new.contains(value)).cloned().collect();
+        for value in both {
+            if let (Some(a), Some(b)) =
+                (old.iter().position(|v| *v == value), new.iter().position(|v| *v == value))
+            {
+                old.remove(a);
+                new.remove(b);
+            }
+        }
+        for at in 0..old.len().max(new.len()) {
+            let (old, new) = (old.get(at).cloned(), new.get(at).cloned());
+            let sign = match (&old, &new) {
+                (None, _) => Sign::Added,
+                (_, None) => Sign::Removed,
+                _ => Sign::Changed,
+            };
+            let shown = |side: Option<String>| side.filter(|_| field.is_some());
+            lines.push(DiffLine {
+                sign,
+                path: path.clone(),
+                field: field.clone(),
+                old: shown(old),
+                new: shown(new),
+                note: None,
+            });
+        }
+    }
     lines
 }
 
@@ -116,5 +168,26 @@ mod tests {
             ]
         );
         assert_eq!(compared(&old, &old), []);
+    }
+
+    #[test]
+    fn two_plans_are_held_against_each_other() {
+        let field = |name: &str, new: &str| json!({ "Type": "Added", "Name": name, "Old": "", "New": new });
+        let diff = |count: &str, values: &[&str]| {
+            let objects: Vec<Value> = values
+                .iter()
+                .map(|value| json!({ "Type": "Added", "Name": "Constraint", "Fields": [field("RTarget", value)] }))
+                .collect();
+            let group = json!({ "Type": "Added", "Name": "g", "Fields": [field("Count", count)], "Objects": objects });
+            json!({ "Type": "Added", "ID": "web", "TaskGroups": [group] })
+        };
+        let told = |first: &Value, second: &Value| -> Vec<String> {
+            planned_apart(first, second).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(told(&diff("1", &["a", "b"]), &diff("1", &["b", "a"])), Vec::<String>::new());
+        assert_eq!(
+            told(&diff("3", &["a", "b"]), &diff("1", &["b"])),
+            ["~ group 'g' / Count: \"3\" → \"1\"", "- group 'g' / Constraint / RTarget: \"a\""]
+        );
     }
 }

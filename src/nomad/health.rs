@@ -91,6 +91,11 @@ impl JobHealth {
         self.state == JobState::Healthy
     }
 
+    /// Whether nothing of it is to run now, and nothing of it failed.
+    pub fn rests(&self) -> bool {
+        matches!(self.state, JobState::Finished | JobState::Stopped | JobState::Waiting)
+    }
+
     pub fn desired(&self) -> u64 {
         self.groups.iter().map(|g| g.desired).sum()
     }

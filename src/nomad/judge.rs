@@ -232,7 +232,10 @@ impl View {
             && deployment.status_description.contains("requires manual promotion")
             && waiting.iter().all(|g| g.healthy_allocs >= g.desired_canaries)
         {
-            return Some(Verdict::NeedsPromotion { deployment: deployment.id.clone() });
+            return Some(Verdict::NeedsPromotion {
+                deployment: deployment.id.clone(),
+                reverts: groups.clone().any(|g| g.auto_revert),
+            });
         }
         patience.lost.as_ref().map(|reason| self.failed(reason.clone(), true))
     }

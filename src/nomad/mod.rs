@@ -33,7 +33,7 @@ mod write;
 pub use advice::{Advice, GroupAdvice, Offer};
 pub use capacity::{Amounts, Capacity, Dimension, Room, asked, asked_by_group};
 pub use client::{Access, Client};
-pub use compare::compared;
+pub use compare::{compared, planned_apart};
 pub use diff::{DiffLine, SPANS, Sign, canonical, diff_lines, is_unchanged};
 pub use error::NomadError;
 pub use events::{FailedAllocation, TaskReport};

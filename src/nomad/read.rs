@@ -181,6 +181,16 @@ impl Client {
         Ok(self.optional(&call).await?.unwrap_or_default())
     }
 
+    /// The deployments of the namespace that aren't over.
+    pub async fn open_deployments(&self) -> Result<Vec<Deployment>, NomadError> {
+        let over = ["successful", "failed", "cancelled"];
+        let filter = over.map(|status| format!("Status != \"{status}\"")).join(" and ");
+        let call = Call::get("/v1/deployments", "the deployments").query("filter", &filter);
+        let mut found: Vec<Deployment> = self.optional(&call).await?.unwrap_or_default();
+        found.retain(|deployment| !over.contains(&deployment.status.as_str()));
+        Ok(found)
+    }
+
     /// The newest deployment of a job (of whatever version).
     pub async fn latest_deployment(&self, job: &str) -> Result<Option<Deployment>, NomadError> {
         let call = Call::get(job_path(job, "/deployment"), format!("the deployment of job '{}'", shown(job)));

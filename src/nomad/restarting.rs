@@ -30,6 +30,9 @@ pub struct Before {
     pub node: String,
     /// The tasks that ran: how often they had been restarted, and since when they ran.
     pub tasks: BTreeMap<String, (u64, Option<String>)>,
+    /// It came in the place of one that ended: it only has to run, not to be restarted.
+    #[serde(default)]
+    pub fresh: bool,
 }
 
 impl Before {
@@ -41,7 +44,14 @@ impl Before {
             group: allocation.task_group.clone(),
             node: allocation.node_name.clone(),
             tasks: running.map(|(name, t)| (name.clone(), (t.restarts, t.started_at.clone()))).collect(),
+            fresh: false,
         }
+    }
+
+    /// Whether a task of it has ended since.
+    pub fn is_begun(&self, now: &Allocation) -> bool {
+        let restarts = |name: &String| now.task_states.get(name).map_or(0, |task| task.restarts);
+        self.tasks.iter().any(|(name, (before, _))| restarts(name) > *before)
     }
 
     /// `web.api[1] (1a2b3c4d on tf-tata)`
@@ -119,6 +129,22 @@ impl Before {
             return Look::Bad(format!("it has ended as {}", text::one_line(&now.client_status)));
         }
         let mut since = String::new();
+        if self.fresh {
+            for (name, task) in &now.task_states {
+                let shown = text::one_line(name);
+                if task.failed {
+                    return Look::Bad(format!("task '{shown}' has failed"));
+                }
+                if task.state != "running" {
+                    return Look::Waiting(format!("task '{shown}' has yet to start"));
+                }
+                since = since.max(task.started_at.clone().unwrap_or_default());
+            }
+            if now.client_status != "running" || since.is_empty() {
+                return Look::Waiting("it has yet to start".into());
+            }
+            return Look::Running { since, waits: None };
+        }
         for (name, (restarts, started)) in &self.tasks {
             let shown = text::one_line(name);
             let Some(task) = now.task_states.get(name) else {
@@ -298,8 +324,21 @@ mod tests {
         assert!(waits("running", 3, EARLY), "the old start");
         assert!(matches!(before.look(&allocation("running", 3, LATE)), Look::Running { .. }));
         assert!(matches!(before.look(&allocation("running", 4, LATE)), Look::Bad(_)), "it crashed since");
+        assert!(
+            before.is_begun(&allocation("pending", 3, EARLY))
+                && !before.is_begun(&allocation("running", 2, EARLY))
+        );
         let stopped = Allocation { desired_status: "stop".into(), ..allocation("running", 3, LATE) };
         assert!(matches!(before.look(&stopped), Look::Bad(_)));
+    }
+
+    #[test]
+    fn one_in_the_place_of_another_has_to_run() {
+        let before = Before { fresh: true, ..Before::of(&allocation("running", 2, EARLY)) };
+        assert!(matches!(before.look(&allocation("running", 2, EARLY)), Look::Running { .. }));
+        assert!(matches!(before.look(&allocation("pending", 0, EARLY)), Look::Waiting(_)));
+        let failed = Allocation { client_status: "failed".into(), ..allocation("dead", 3, LATE) };
+        assert!(matches!(before.look(&failed), Look::Bad(_)));
     }
 
     #[test]

@@ -193,6 +193,17 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// How far it is, on one line: `version 3 is being rolled out: 1 of 2 healthy`.
+    pub fn words(&self) -> String {
+        let groups = self.task_groups.values();
+        let (healthy, wanted) =
+            groups.clone().fold((0, 0), |(h, d), g| (h + g.healthy_allocs, d + g.desired_total));
+        if self.status_description.contains("requires manual promotion") {
+            return format!("version {} has its canaries and waits for a promotion", self.job_version);
+        }
+        format!("version {} is being rolled out: {healthy} of {wanted} healthy", self.job_version)
+    }
+
     /// The version that the server goes back to: only its words tell.
     pub(super) fn rolls_back_to(&self) -> Option<u64> {
         let (_, version) = self.status_description.rsplit_once("rolling back to job version ")?;

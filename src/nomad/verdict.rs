@@ -65,6 +65,8 @@ pub enum Verdict {
     /// The canaries are healthy; a person has to promote the deployment.
     NeedsPromotion {
         deployment: String,
+        /// Failed, it ends in the last good version by itself; otherwise the server leaves the job as it is.
+        reverts: bool,
     },
     /// It failed, and Nomad goes back to an older version by itself.
     RolledBack {
@@ -104,10 +106,19 @@ impl Verdict {
                 lines.extend(failures.iter().map(ToString::to_string));
                 lines
             }
-            Self::NeedsPromotion { deployment } => vec![
-                "its canaries are healthy; the deployment needs manual promotion".into(),
-                format!("nomad deployment promote {}", text::one_line(deployment)),
-            ],
+            Self::NeedsPromotion { deployment, reverts } => {
+                let id = text::one_line(deployment);
+                let then = if *reverts {
+                    "Nomad goes back to the last good version then"
+                } else {
+                    "Nomad leaves the job as it is now, and goes back to nothing"
+                };
+                vec![
+                    "its canaries are healthy; the deployment needs manual promotion".into(),
+                    format!("to take it over: nomad deployment promote {id}"),
+                    format!("to give it up: nomad deployment fail {id} ({then})"),
+                ]
+            }
             Self::RolledBack { to, failure } => {
                 let mut lines = vec![format!("it failed, and Nomad rolls back to version {to}")];
                 lines.extend(failure.lines());

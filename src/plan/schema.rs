@@ -99,7 +99,13 @@ pub const STEPS: &[BlockRule] = &[
     block(
         "nomad_start",
         &[],
-        &[AFTER, TIMEOUT, required(late("jobs", Type::Strings)), late("files", Type::Strings)],
+        &[
+            AFTER,
+            TIMEOUT,
+            required(late("jobs", Type::Strings)),
+            late("files", Type::Strings),
+            late("kept", Type::Strings),
+        ],
         &[],
     ),
     block(

@@ -94,6 +94,12 @@ pub(super) async fn dependents(
     Ok(dependents)
 }
 
+/// What is said of a job that is others' by the settings, before anything is done to it.
+pub(super) fn of_others(environment: &Environment, id: &str) -> Option<Line> {
+    let text = format!("{} is others', says blackstart.hcl: nomad {{ ignore = … }}", text::one_line(id));
+    environment.ignores(id).then(|| Line::new(Mark::Offending, 0, text))
+}
+
 /// `web depends on api, and runs on`
 pub(super) fn depending(them: &[String], on: &str) -> String {
     let (depend, run) = if them.len() == 1 { ("depends", "runs") } else { ("depend", "run") };

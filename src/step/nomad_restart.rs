@@ -11,13 +11,13 @@ use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, dependents, depending, refused, registered_job};
+use super::jobs::{client, dependents, depending, of_others, refused, registered_job};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
 use crate::journal::Intent;
 use crate::nomad::{
-    Allocation, Before, Client, FailedAllocation, HealthRule, NomadError, Restarted, follow_restart,
+    Allocation, Before, Client, FailedAllocation, HealthRule, Look, NomadError, Restarted, follow_restart,
     is_restarted, is_stopped, job_id, job_modify_index,
 };
 
@@ -74,7 +74,14 @@ struct Rolling {
     job: Value,
     /// Those that run, with those of them that this run has restarted already.
     all: Vec<Before>,
-    left: Vec<Before>,
+    left: Vec<Left>,
+}
+
+/// An allocation that isn't known to be restarted and healthy.
+struct Left {
+    before: Before,
+    /// An earlier attempt restarted it: it is only waited for.
+    told: bool,
 }
 
 impl Rolling {
@@ -108,31 +115,50 @@ impl NomadRestart {
             let help = format!("start it: blackstart service start {id} -e {}", self.0.environment.name());
             return Err(StepError::untouched(format!("'{}' is stopped", text::one_line(id))).help(help));
         }
-        let mut running: Vec<Allocation> = client.allocations(id).await.map_err(refused)?;
-        running.retain(|a| a.desired_status == "run" && a.client_status == "running");
-        running.sort_by(|a, b| (&a.task_group, a.number(), &a.id).cmp(&(&b.task_group, b.number(), &b.id)));
-        let earlier = earlier(cx, id);
+        let mut found: Vec<Allocation> = client.allocations(id).await.map_err(refused)?;
+        found.sort_by(|a, b| (&a.task_group, a.number(), &a.id).cmp(&(&b.task_group, b.number(), &b.id)));
         let mut all = Vec::new();
         let mut left = Vec::new();
-        for allocation in &running {
-            let now = Before::of(allocation);
-            let Some(earlier) = &earlier else {
-                all.push(now.clone());
-                left.push(now);
+        let Some(earlier) = earlier(cx, id) else {
+            for allocation in found.iter().filter(|a| is_running(a)) {
+                all.push(Before::of(allocation));
+                left.push(Left { before: Before::of(allocation), told: false });
+            }
+            return Ok(Rolling { job, all, left });
+        };
+        // One that wasn't there when the run began was started since; one that is in the place of another
+        // has to be healthy as that had to be.
+        for before in &earlier {
+            let Some(now) = found.iter().find(|allocation| allocation.id == before.allocation) else {
                 continue;
             };
-            // One that wasn't there when the run began was started since.
-            let Some(before) = earlier.iter().find(|before| before.allocation == allocation.id) else {
-                continue;
+            let in_its_place = |a: &&Allocation| {
+                a.name == now.name
+                    && a.desired_status == "run"
+                    && earlier.iter().all(|b| b.allocation != a.id)
+            };
+            let over = now.has_ended() || now.desired_status != "run";
+            let (before, now) = match found.iter().find(in_its_place).filter(|_| over) {
+                Some(other) => (Before { fresh: true, ..Before::of(other) }, other),
+                // Nobody wants it any more.
+                None if now.desired_status != "run" => continue,
+                None => (before.clone(), now),
             };
             let rule = HealthRule::of(&job, &before.group);
-            if !is_restarted(client, before, allocation, &rule).await.map_err(refused)? {
-                left.push(now);
+            if !is_restarted(client, &before, now, &rule).await.map_err(refused)? {
+                let ended_again = matches!(before.look(now), Look::Bad(_));
+                let told = before.fresh || !is_running(now) || (before.is_begun(now) && !ended_again);
+                let before = if told { before.clone() } else { Before::of(now) };
+                left.push(Left { before, told });
             }
-            all.push(before.clone());
+            all.push(before);
         }
         Ok(Rolling { job, all, left })
     }
+}
+
+fn is_running(allocation: &Allocation) -> bool {
+    allocation.desired_status == "run" && allocation.client_status == "running"
 }
 
 /// The allocations as they were when this run began.
@@ -158,11 +184,12 @@ impl Step for NomadRestart {
         let dependents = dependents(&client, &wanted.jobs).await?;
         for id in &wanted.jobs {
             let rolling = self.look(cx, &client, id).await?;
-            let (all, left) = (rolling.all.len(), rolling.left.len());
+            let (all, left) = (rolling.all.len(), rolling.left.iter().filter(|left| !left.told).count());
             let many = text::count(left, "allocation");
             let what = match (all, left) {
                 (0, _) => "nothing of it runs".to_owned(),
-                (_, 0) => "restarted already, and healthy".to_owned(),
+                (_, 0) if rolling.left.is_empty() => "restarted already, and healthy".to_owned(),
+                (_, 0) => "restarted already; waits until it is healthy".to_owned(),
                 (1, 1) => "restarts its only allocation: nothing of it runs meanwhile".to_owned(),
                 _ if wanted.batch.of(all) >= all => {
                     format!("restarts {many}, all at once: nothing of it runs meanwhile")
@@ -170,29 +197,34 @@ impl Step for NomadRestart {
                 _ => format!("restarts {many}, {}{}", wanted.batch.shown(all), every(wanted.delay)),
             };
             let at_once = left > 0 && wanted.batch.of(all) >= all;
-            let mark = if left > 0 { Mark::Replace } else { Mark::Plain };
+            let mark = if rolling.left.is_empty() { Mark::Plain } else { Mark::Replace };
             lines.push(Line::new(mark, 0, format!("{}: {what}", rolling.id())));
+            lines.extend(of_others(&self.0.environment, id).filter(|_| mark != Mark::Plain));
             if let Some(them) = dependents.get(id).filter(|_| at_once) {
                 lines.push(Line::new(Mark::Offending, 1, depending(them, "it")));
             }
-            for before in &rolling.left {
+            for Left { before, told } in &rolling.left {
                 let rule = HealthRule::of(&rolling.job, &before.group);
                 let healthy = match rule.checks {
                     0 => format!("once it has run for {}", text::duration(rule.steady)),
                     1 => "once its check succeeds".to_owned(),
                     checks => format!("once its {checks} checks succeed"),
                 };
-                lines.push(Line::new(Mark::Plain, 1, format!("{}: healthy {healthy}", before.shown())));
+                let told = if *told { "restarted before; " } else { "" };
+                lines.push(Line::new(Mark::Plain, 1, format!("{}: {told}healthy {healthy}", before.shown())));
             }
-            let ids: Vec<&String> = rolling.left.iter().map(|before| &before.allocation).collect();
+            let ids: Vec<(&String, bool)> =
+                rolling.left.iter().map(|left| (&left.before.allocation, left.told)).collect();
             decisions
                 .insert(id.clone(), json!({ "index": job_modify_index(&rolling.job), "allocations": ids }));
             jobs.push(rolling);
         }
         let left: usize = jobs.iter().map(|rolling| rolling.left.len()).sum();
-        let summary = match left {
-            0 => "nothing to restart".to_owned(),
-            left => format!("{} to restart", text::count(left, "allocation")),
+        let restarts = jobs.iter().flat_map(|rolling| &rolling.left).filter(|left| !left.told).count();
+        let summary = match (left, restarts) {
+            (0, _) => "nothing to restart".to_owned(),
+            (waits, 0) => format!("{} to wait for", text::count(waits, "allocation")),
+            (_, restarts) => format!("{} to restart", text::count(restarts, "allocation")),
         };
         let decision = json!({
             "nomad": client.address(), "jobs": decisions, "batch": format!("{:?}", wanted.batch),
@@ -252,10 +284,10 @@ impl Roll<'_> {
                 self.pause(rolling).await?;
             }
             self.unchanged(rolling).await?;
-            self.begun.extend(batch.iter().map(|before| text::one_line(&before.name)));
-            let results = join_all(batch.iter().map(|before| self.one(rolling, before))).await;
+            self.begun.extend(batch.iter().map(|left| text::one_line(&left.before.name)));
+            let results = join_all(batch.iter().map(|left| self.one(rolling, left))).await;
             let mut failed = None;
-            for (before, result) in batch.iter().zip(results) {
+            for (Left { before, .. }, result) in batch.iter().zip(results) {
                 match result {
                     Ok(()) => self.done.push(text::one_line(&before.name)),
                     Err(error) => failed = failed.or(Some(error)),
@@ -300,12 +332,14 @@ impl Roll<'_> {
         Err(self.ended(rolling, error))
     }
 
-    async fn one(&self, rolling: &Rolling, before: &Before) -> Result<(), StepError> {
+    async fn one(&self, rolling: &Rolling, left: &Left) -> Result<(), StepError> {
+        let before = &left.before;
         let item = text::one_line(&before.name);
         // Without a count: with one, nothing is told until it moves.
         let tell = |text: &str| self.cx.progress(Some(item.clone()), text, None);
-        tell("restarting");
-        match self.client.restart_allocation(&before.allocation).await {
+        tell(if left.told { "was restarted before; waits" } else { "restarting" });
+        let told = if left.told { Ok(()) } else { self.client.restart_allocation(&before.allocation).await };
+        match told {
             Ok(()) => {}
             Err(NomadError::NotFound { .. }) => {
                 let message = format!("{}: its node doesn't answer, or it is gone", before.shown());
@@ -345,13 +379,13 @@ impl Roll<'_> {
 
     /// An error with what was restarted and what wasn't.
     fn ended(&self, rolling: &Rolling, error: StepError) -> StepError {
-        let begun = |before: &&Before| self.begun.contains(&text::one_line(&before.name));
+        let begun = |left: &&Left| self.begun.contains(&text::one_line(&left.before.name));
         let touched = match error.touched {
             Touched::Nothing if !self.done.is_empty() => Touched::Something,
             touched => touched,
         };
         let left: Vec<String> =
-            rolling.left.iter().filter(|b| !begun(b)).map(|before| text::one_line(&before.name)).collect();
+            rolling.left.iter().filter(|b| !begun(b)).map(|b| text::one_line(&b.before.name)).collect();
         let mut help = error.help.clone().into_iter().collect::<Vec<_>>();
         if !self.done.is_empty() {
             help.push(format!("restarted and healthy: {}", text::list(&self.done)));

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, fingerprint, healthy, plan_lines, refused, registered_job};
+use super::jobs::{client, fingerprint, healthy, of_others, plan_lines, refused, registered_job};
 use crate::base::text;
 use crate::engine::{Breach, Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::environment::Environment;
@@ -195,6 +195,7 @@ impl Step for NomadScale {
                 if from.abs_diff(to) > 1 { format!(", one at a time, {apart} apart") } else { String::new() };
             let mark = if to > from { Mark::Add } else { Mark::Remove };
             lines.push(Line::new(mark, 0, format!("{shown}: {from} → {to}{how}")));
+            lines.extend(of_others(&self.0.environment, &wanted.job));
             if breach.is_none() {
                 let planned = client.plan(&goal).await.map_err(refused)?;
                 lines.extend(plan_lines(&planned, 1));

@@ -2,24 +2,26 @@
 //!
 //! A job that was stopped is registered as it was before its stop, by check-and-set: the stopped version has
 //! its scaling policies switched off. One that Nomad has forgotten (a stopped job is collected after hours, or
-//! by any garbage collection) runs its file again.
+//! by any garbage collection) runs its file again; or, where that is said, the copy that the journal kept of it
+//! when it was stopped.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, fingerprint, healthy, plan_lines, refused, registered_job};
+use super::jobs::{client, fingerprint, healthy, of_others, plan_lines, refused, registered_job};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::environment::Environment;
 use crate::event::{Line, Mark};
 use crate::jobspec::Job;
 use crate::journal::Intent;
-use crate::lasting::{Overlay, inputs, read_jobs, submission};
+use crate::lasting::{self, Overlay, inputs, read_jobs, submission};
 use crate::nomad::{Client, Submission, canonical, depends_on, is_stopped, job_version};
 use crate::plan::levels;
 
@@ -28,6 +30,8 @@ pub struct NomadStart(pub Inputs);
 struct Wanted {
     jobs: Vec<String>,
     files: Vec<String>,
+    /// Jobs that are brought back as the journal kept them, where Nomad has forgotten them.
+    kept: Vec<String>,
     timeout: Option<Duration>,
 }
 
@@ -43,6 +47,10 @@ enum From {
         policies_lost: bool,
     },
     File(String),
+    /// As it was when it was stopped.
+    Kept {
+        at: Timestamp,
+    },
 }
 
 /// One job as it is to be registered.
@@ -62,15 +70,30 @@ impl NomadStart {
             Some(Wanted {
                 jobs: reader.strings(body, "jobs")?,
                 files,
+                kept: reader.strings(body, "kept").unwrap_or_default(),
                 timeout: reader.duration(body, "timeout"),
             })
         })
     }
 
-    async fn look(&self, client: &Client, wanted: &Wanted, id: &str) -> Result<Starting, StepError> {
+    async fn look(
+        &self,
+        cx: &Context,
+        client: &Client,
+        wanted: &Wanted,
+        id: &str,
+    ) -> Result<Starting, StepError> {
         let starting =
             |from, job, submission, index| Starting { id: id.to_owned(), from, job, submission, index };
         let Some(job) = client.job(id).await.map_err(refused)? else {
+            if wanted.kept.iter().any(|kept| kept == id) {
+                let kept = lasting::kept(&cx.journal.all(), |name| cx.kept(name), id).ok_or_else(|| {
+                    let message =
+                        format!("there is no copy of '{}' from before its stop", text::one_line(id));
+                    StepError::untouched(message).help("without --as-it-was it runs its file")
+                })?;
+                return Ok(starting(From::Kept { at: kept.at }, kept.job, None, 0));
+            }
             let job = self.file(client, wanted, id).await?;
             let inputs = inputs(&self.0.environment, &Overlay::default())?;
             let source = submission(&self.0.environment, &job, &inputs);
@@ -124,7 +147,7 @@ impl Step for NomadStart {
             return Ok(Preview { later: Some(why.clone()), ..Preview::new(summary, decision) });
         }
         let client = client(&self.0.environment).await?;
-        let looks = wanted.jobs.iter().map(|id| self.look(&client, &wanted, id));
+        let looks = wanted.jobs.iter().map(|id| self.look(cx, &client, &wanted, id));
         let starting = try_join_all(looks).await?;
         order(&starting)?;
         let mut lines = Vec::new();
@@ -137,11 +160,19 @@ impl Step for NomadStart {
                 From::Version { version, .. } => {
                     (Mark::Add, format!("is stopped; registered again as version {version} was"))
                 }
+                From::Kept { at } => {
+                    let at = at.strftime("%Y-%m-%d %H:%M UTC");
+                    let what = format!(
+                        "isn't known to Nomad any more; registered as it was when it was stopped ({at})"
+                    );
+                    (Mark::Add, what)
+                }
                 From::File(file) => {
                     (Mark::Add, format!("isn't known to Nomad any more; registered from {file}"))
                 }
             };
             lines.push(Line::new(mark, 0, format!("{id} {what}")));
+            lines.extend(of_others(&self.0.environment, &one.id).filter(|_| mark != Mark::Plain));
             let mut diff = Value::Null;
             if !matches!(one.from, From::On { .. }) {
                 let planned = client.plan(&one.job).await.map_err(refused)?;
@@ -229,7 +260,7 @@ async fn start(
     let registered = match one.from {
         From::On { healthy: true } => return Ok(json!({ "unchanged": true })),
         From::On { healthy: false } => client.as_registered(&one.id).await.map_err(refused)?,
-        From::Version { .. } | From::File(_) => {
+        From::Version { .. } | From::File(_) | From::Kept { .. } => {
             cx.progress(Some(text::one_line(&one.id)), "registering", None);
             let registered = client.register_surely(&one.job, one.index, one.submission.as_ref()).await;
             Some(registered.map_err(refused)?)

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::build::Inputs;
-use super::jobs::{client, dependents, depending, refused};
+use super::jobs::{client, dependents, depending, of_others, refused};
 use crate::base::text;
 use crate::engine::{Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
 use crate::event::{Line, Mark};
@@ -51,6 +51,7 @@ impl Step for NomadStop {
             let running = job.as_ref().is_some_and(|job| !is_stopped(job));
             if running {
                 lines.push(Line::new(Mark::Remove, 0, format!("stop {}", text::one_line(id))));
+                lines.extend(of_others(&self.0.environment, id));
                 undo.extend(job);
             }
             jobs.insert(id.clone(), json!({ "index": index, "running": running }));
@@ -70,7 +71,9 @@ impl Step for NomadStop {
         let undo = changes.then(|| Value::Array(undo).to_string().into_bytes());
         let decision = json!({ "nomad": client.address(), "jobs": jobs, "purge": wanted.purge });
         let bound = Some(json!({ "jobs": wanted.jobs, "purge": wanted.purge }));
-        Ok(Preview { lines, changes, bound, undo, ..Preview::new(summary, decision) })
+        // By this the copies are found again.
+        let precondition = json!({ "stopping": wanted.jobs });
+        Ok(Preview { lines, changes, bound, undo, precondition, ..Preview::new(summary, decision) })
     }
 
     async fn execute(&self, cx: &Context, _: Preview) -> Result<Outcome, StepError> {

@@ -123,7 +123,8 @@ fn a_commit_may_come_later() {
     let Some(site) = started_with_git() else { return };
     site.patch(&["image", "api=hot"]).code(0);
     site.patch(&["image", "worker=hot", "--live-only"]).code(0);
-    site.patch(&["save"]).code(0).says("not committed");
+    site.patch(&["save"]).code(2).says("not committed");
+    site.patch(&["save"]).code(2).says("nothing to write; commit it");
     assert_eq!(site.unsaved().len(), 2);
     site.patch(&["save", "--commit"]).code(0);
     assert_eq!(site.unsaved(), []);

@@ -30,6 +30,22 @@ fn jobs_of_others_are_nobodys_drift() {
         "    address   = sandbox.nomad\n    ignore    = [\"other-*\"]\n",
     );
     site.run(&["drift"]).code(0);
+    // A pattern doesn't mean them; their names do, and not without a word.
+    for verb in ["stop", "restart"] {
+        let out = site.run(&["service", verb, "*", "--dry-run"]).code(0);
+        out.says("api").says("worker").never_says("other-front");
+        site.run(&["service", verb, "other*", "--dry-run"]).code(1).says("matches only jobs of others");
+        let out = site.run(&["service", verb, "other-front", "--dry-run"]).code(0);
+        out.says("other-front is others', says blackstart.hcl");
+    }
+    let out = site.run(&["patch", "set", "*", "meta.owner=x", "--live-only", "--dry-run"]).code(0);
+    out.says("3 jobs to change").never_says("other-front");
+    let out = site.run(&["patch", "image", "--all=2", "--live-only", "--dry-run"]).code(0);
+    out.says("3 jobs to change").never_says("other-front");
+    let out = site.run(&["patch", "image", "other-*=2", "--live-only", "--dry-run"]).code(1);
+    out.says("only jobs of others are like 'other-*'");
+    let out = site.run(&["patch", "image", "other-front=2", "--live-only", "--dry-run"]).code(0);
+    out.says("other-front is others', says blackstart.hcl");
     // It says nothing of jobs that a file holds.
     site.fixture.replace("blackstart.hcl", "[\"other-*\"]", "[\"other-*\", \"api\"]");
     site.image_by_hand("api", "registry.example.com/api:hot");
@@ -270,4 +286,23 @@ fn on_eighty_columns_lines_are_wrapped_between_words() {
     let mut terminal = site.terminal_of(60, &["status"]);
     let shown = terminal.until("last run");
     assert!(shown.contains("api:hot") && !shown.contains('…'), "{shown}");
+}
+
+/// What is said next begins on a line of its own, and so does the shell's prompt; the terminal is as it was.
+#[test]
+fn an_interrupt_at_a_question_ends_its_line() {
+    let site = Site::started();
+    // By a key, and by a signal from elsewhere.
+    for key in [true, false] {
+        let mut terminal = site.terminal(&["patch", "image", "api=hot"]);
+        terminal.until("Approve? [y/N]");
+        terminal.interrupts(key);
+        let (rest, code) = terminal.end();
+        assert_eq!(code, 4, "{rest}");
+        let lines: Vec<&str> = rest.split("\r\n").collect();
+        assert_eq!(lines[0], ": ", "{rest:?}");
+        assert!(lines.contains(&"[simulated] Not approved: nothing was changed"), "{rest:?}");
+        assert_eq!(lines.last(), Some(&""), "{rest:?}");
+        assert_eq!(site.image("api"), "registry.example.com/api:1");
+    }
 }

@@ -158,7 +158,7 @@ pub async fn canaries_wait_for_a_person(t: &Target) {
     job["TaskGroups"][0]["Tasks"][0]["Env"]["COLOUR"] = "blue".into();
     let registered = register(t, &job).await;
     let (verdict, told) = watch(t, &registered).await;
-    let Verdict::NeedsPromotion { deployment } = &verdict else { panic!("{verdict:?}\n{told:?}") };
+    let Verdict::NeedsPromotion { deployment, .. } = &verdict else { panic!("{verdict:?}\n{told:?}") };
     let latest = t.client.latest_deployment("canary").await.unwrap().unwrap();
     assert_eq!(*deployment, latest.id);
 }

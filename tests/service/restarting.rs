@@ -68,6 +68,25 @@ pub fn one_that_does_not_get_healthy_ends_it(site: &Site) {
     assert!(after.iter().all(|a| a["ClientStatus"] == "running"), "{after:#?}");
 }
 
+/// However it stands when it is looked at: waiting to be started again, running for a moment, or given up.
+pub fn one_that_goes_on_failing_is_never_called_healthy(site: &Site) {
+    let mut web = site.flaky("web", 2);
+    web["TaskGroups"][0]["RestartPolicy"]["Attempts"] = json!(1);
+    site.start(&web);
+    let before = site.wanted("web");
+    site.ails(&before[1], true);
+    site.run(&["service", "restart", "web", "--batch", "2", "--yes"]).code(1).says("web.api[1]");
+    for _ in 0..2 {
+        site.run(&["resume", "--yes"]).code(1).says("web.api[1]").never_says("nothing to restart");
+    }
+    wait_until("Nomad to give number 1 up", || {
+        site.allocations("web").iter().any(|a| a["ID"] == before[1]["ID"] && a["ClientStatus"] == "failed")
+    });
+    let out = site.run(&["resume", "--yes"]).code(1);
+    out.says("web.api[1]").says("it has ended as failed").never_says("Done:");
+    assert_eq!(restarts(&site.wanted("web")[0]), 1, "restarted twice");
+}
+
 pub fn several_at_a_time(site: &Site) {
     site.start(&job("web", 4));
     let out = site.run(&["service", "restart", "web", "--batch", "50%", "--yes"]).code(0);

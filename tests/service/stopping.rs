@@ -121,6 +121,59 @@ pub fn a_start_from_the_file_undoes_no_live_change_unasked(site: &Site) {
     assert_eq!(site.job("api")["TaskGroups"][0]["Count"], 1);
 }
 
+fn forget(site: &Site, id: &str) {
+    wait_until("the job to be forgotten", || {
+        site.ask(Method::PUT, "/v1/system/gc", None);
+        site.find(id).is_none()
+    });
+}
+
+pub fn a_change_by_hand_outlives_a_stop(site: &Site) {
+    site.project(&[("plans/up.hcl", UP), ("nomad-jobs/api.nomad.hcl", &file("api", 1, 50, 32, ""))]);
+    site.run(&["run", "up", "--yes"]).code(0);
+    let by_hand = |owner: &str| {
+        let mut job = site.job("api");
+        job["Meta"] = json!({ "owner": owner });
+        site.start(&job);
+    };
+    by_hand("hand");
+    let refused = site.run(&["service", "stop", "api", "--yes"]).code(3);
+    let refused = refused.says("api runs other than nomad-jobs/api.nomad.hcl says").says("\"hand\"");
+    refused.says("blackstart drift --save").says("--discard-patches");
+    assert_eq!(site.job("api")["Stop"], false);
+    site.run(&["service", "stop", "api", "--yes", "--discard-patches"]).code(0);
+    forget(site, "api");
+    let refused = site.run(&["service", "start", "api", "--yes"]).code(3);
+    refused.says("api was other when it was stopped").says("Meta[owner]").says("hand").says("--as-it-was");
+    site.run(&["service", "start", "api", "--dry-run"]).code(0).says("a run would be refused");
+    assert!(site.find("api").is_none());
+    let out = site.run(&["service", "start", "api", "--yes", "--as-it-was"]).code(0);
+    out.says("registered as it was when it was stopped");
+    assert_eq!(site.job("api")["Meta"]["owner"], "hand");
+
+    // The file, where that is said.
+    site.run(&["service", "stop", "api", "--yes", "--discard-patches"]).code(0);
+    forget(site, "api");
+    let out = site.run(&["service", "start", "api", "--yes", "--discard-patches"]).code(0);
+    out.says("this runs the file: api was other");
+    assert_eq!(site.job("api")["Meta"]["owner"], json!(null));
+    // From then on the old copy says nothing any more.
+    site.run(&["service", "stop", "api", "--yes"]).code(0);
+    forget(site, "api");
+    site.run(&["service", "start", "api", "--yes"]).code(0).never_says("was other");
+
+    // Without a file there is only the copy.
+    std::fs::write(site.fixture.project().join("nomad-jobs/api.nomad.hcl"), file("web", 1, 50, 32, ""))
+        .unwrap();
+    by_hand("nobody's");
+    site.run(&["service", "stop", "api", "--yes"]).code(0);
+    forget(site, "api");
+    let out = site.run(&["service", "start", "api", "--yes"]).code(1);
+    out.says("Nomad has forgotten 'api', and no file holds it").says("--as-it-was");
+    site.run(&["service", "start", "api", "--yes", "--as-it-was"]).code(0);
+    assert_eq!(site.job("api")["Meta"]["owner"], "nobody's");
+}
+
 pub fn names_are_looked_up(site: &Site) {
     site.project(&[("plans/up.hcl", UP), ("nomad-jobs/api.nomad.hcl", &file("api", 1, 50, 32, ""))]);
     for name in ["job_one", "job_two", "web"] {

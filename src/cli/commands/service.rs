@@ -28,14 +28,20 @@ enum What {
 /// Starts services that were stopped, or that Nomad has forgotten
 ///
 /// A stopped one is registered as it was before its stop. One that Nomad doesn't know any more (stopped jobs
-/// are collected after hours) runs its job file again: one of those that the plans name.
+/// are collected after hours) runs its job file again: one of those that the plans name. Where it was other when
+/// it was stopped than that file says now, it is refused until one of the two is chosen.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  blackstart service start job_creation -e test")]
+#[command(
+    after_help = "Examples:\n  blackstart service start job_creation -e test\n  blackstart service start job_creation --as-it-was -e test"
+)]
 struct Start {
     #[command(flatten)]
     services: Services,
-    /// Runs job files although live changes of these jobs aren't in them yet (recorded)
+    /// What Nomad has forgotten comes back as it was before its stop, not from its file
     #[arg(long)]
+    as_it_was: bool,
+    /// Runs job files although live changes of these jobs aren't in them yet (recorded)
+    #[arg(long, conflicts_with = "as_it_was")]
     discard_patches: bool,
     #[command(flatten)]
     how: How,
@@ -43,12 +49,16 @@ struct Start {
 
 /// Stops services, those that depend on others first, and waits until nothing of them runs
 ///
-/// Each is kept in the journal exactly as it was. It is not purged: `service start` brings it back.
+/// Each is kept in the journal exactly as it was. It is not purged: `service start` brings it back. Where one
+/// runs other than its job file says, and no patch of this environment says why, it is refused.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  blackstart service stop job_creation monitor -e test")]
 struct Stop {
     #[command(flatten)]
     services: Services,
+    /// Stops although what runs isn't in the job files: changes by hand may be lost (recorded)
+    #[arg(long)]
+    discard_patches: bool,
     #[command(flatten)]
     how: How,
 }
@@ -134,10 +144,12 @@ pub async fn run(args: &Service, global: &Global, ui: &Ui) -> Result<Code, Failu
     match &args.what {
         What::Start(args) => {
             let request = Request { discard_patches: args.discard_patches, ..args.how.request() };
-            done(&Verb::Start, &args.services.services, &args.how, request, global, ui).await
+            let verb = Verb::Start { as_it_was: args.as_it_was };
+            done(&verb, &args.services.services, &args.how, request, global, ui).await
         }
         What::Stop(args) => {
-            done(&Verb::Stop, &args.services.services, &args.how, args.how.request(), global, ui).await
+            let request = Request { discard_patches: args.discard_patches, ..args.how.request() };
+            done(&Verb::Stop, &args.services.services, &args.how, request, global, ui).await
         }
         What::Restart(args) => {
             let verb = Verb::Restart { batch: args.batch.clone(), delay: args.delay };

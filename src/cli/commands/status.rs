@@ -8,6 +8,7 @@ use crate::base::text;
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
 use crate::journal::Run;
+use crate::nomad::JobState;
 use crate::report::Table;
 
 /// Shows an environment at a glance: resources, jobs, last run, downtime
@@ -52,8 +53,7 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
         Some(Err(error)) => reporter.say(&format!("nomad      {error}")),
         Some(Ok(jobs)) if jobs.is_empty() => reporter.say("nomad      answers, and has no job"),
         Some(Ok(jobs)) => {
-            let healthy = jobs.iter().filter(|job| job.health.is_healthy()).count();
-            reporter.say(&format!("nomad      {healthy} of {} healthy", text::count(jobs.len(), "job")));
+            reporter.say(&format!("nomad      {}", summary(jobs)));
             let mut table =
                 Table::new(["JOB", "STATUS", "VERSION", "HEALTHY", "IMAGE"]).keeping(["JOB", "IMAGE"]);
             for job in jobs {
@@ -84,6 +84,13 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
         let environment = &opened.settings.name;
         reporter.say(&format!(
             "drift      {jobs} {verb} other than the files say: blackstart drift {environment}"
+        ));
+    }
+    if !status.uncommitted.is_empty() {
+        let verb = if status.uncommitted.len() == 1 { "is" } else { "are" };
+        reporter.say(&format!(
+            "files      {} {verb} not committed",
+            text::one_line(&text::list(&status.uncommitted))
         ));
     }
     let runs = status.nomad.iter().flatten().flatten().any(|job| job.health.is_healthy());
@@ -127,6 +134,27 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
     Ok(Code::Done)
 }
 
+/// `3 of 4 jobs healthy; 1 finished, 2 waiting`: what isn't to run now isn't counted as ill.
+fn summary(jobs: &[app::JobRow]) -> String {
+    let of = |state: JobState| jobs.iter().filter(|job| job.health.state == state).count();
+    let resting = [JobState::Finished, JobState::Stopped, JobState::Waiting];
+    let resting: Vec<String> = resting
+        .into_iter()
+        .filter(|state| of(*state) > 0)
+        .map(|state| format!("{} {state}", of(state)))
+        .collect();
+    let to_run = jobs.iter().filter(|job| !job.health.rests()).count();
+    let mut words = match to_run {
+        0 => String::new(),
+        all => format!("{} of {} healthy", of(JobState::Healthy), text::count(all, "job")),
+    };
+    if !resting.is_empty() {
+        let between = if words.is_empty() { "no job is to run now: " } else { "; " };
+        words.push_str(&format!("{between}{}", resting.join(", ")));
+    }
+    words
+}
+
 /// The repository's last part and the tag.
 fn short_image(image: &str) -> &str {
     image.rsplit('/').next().unwrap_or(image)
@@ -155,6 +183,7 @@ fn as_json(status: &app::Status) -> serde_json::Value {
         "jobs": jobs,
         "nomad_error": error(status.nomad.as_ref().and_then(|n| n.as_ref().err())),
         "drift": status.drifted,
+        "uncommitted": status.uncommitted,
         "downtime_seconds": status.downtime.seconds(),
         "last_run": status.last_run.as_ref().map(|run| json!({ "run": run.id, "plan": run.plan, "status": runs::status(run, status.changing.as_ref()) })),
         "unsaved": status.unsaved.iter().map(|patch| json!({

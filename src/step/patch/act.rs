@@ -61,9 +61,10 @@ pub(super) async fn act(worker: Worker<'_>, wanted: &Wanted, jobs: &[Edited], af
             else => break,
         }
     }
-    // What became of one that is open is to be found out first.
-    let failed =
-        ended.values().any(|end| !matches!(end, Ended::Healthy(_) | Ended::Conflict(_) | Ended::Open(_)));
+    // What became of one that is open is to be found out first; one that waits for a person is no failure.
+    let failed = ended.values().any(|end| {
+        !matches!(end, Ended::Healthy(_) | Ended::Conflict(_) | Ended::Open(_) | Ended::Promotion(..))
+    });
     // Ctrl-C begins nothing more, and ends nothing: the run can be gone on with.
     let interrupted = *worker.cx.interrupts.borrow() > 0;
     if failed && !interrupted && wanted.on_failure == OnFailure::RevertAll {

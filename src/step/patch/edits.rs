@@ -12,7 +12,9 @@ use super::wanted::ServiceChange;
 use crate::base::text;
 use crate::jobspec::{Change, Path};
 use crate::lasting::Asked;
-use crate::nomad::{ImageChange, Reference, Selector, job_id, job_modify_index, set_image, task_images};
+use crate::nomad::{
+    EditError, ImageChange, Reference, Selector, job_id, job_modify_index, set_image, task_images,
+};
 
 /// What a job is called by: another one would be another job.
 const NAMING: [&str; 4] = ["id", "name", "namespace", "region"];
@@ -211,8 +213,10 @@ impl Edit {
         if covered.is_empty() && target.loose {
             return Ok(false);
         }
+        // A pattern's tag is for each task's own repository; that they are of one origin is seen to beside.
+        let each = target.loose && !image.contains(['/', ':', '@']);
         let selectors: Vec<Selector> = match whole {
-            Some((group, task)) if change.repository.is_none() => {
+            Some((group, task)) if change.repository.is_none() && !each => {
                 vec![Selector { job: target.job.clone(), group, task }]
             }
             _ => {
@@ -226,7 +230,17 @@ impl Edit {
         };
         for selector in &selectors {
             let changed = set_image(&mut self.job, selector, image);
-            for made in changed.map_err(|error| Problem::new(error.to_string()))? {
+            let wrong_image = |error: EditError| {
+                let problem = Problem::new(error.to_string());
+                let job = text::one_line(&target.job);
+                match error {
+                    EditError::Ambiguous { .. } => problem.help(format!(
+                        "a tag for each of them: '{job}/*/*=TAG'; for some: --repository REGISTRY/PATH"
+                    )),
+                    _ => problem,
+                }
+            };
+            for made in changed.map_err(wrong_image)? {
                 let image_path: Path = "config.image".parse().map_err(wrong(target))?;
                 let at = Path::to(Some(&made.group), Some(&made.task)).join(&image_path);
                 self.once(&at, change)?;

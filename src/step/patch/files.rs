@@ -15,7 +15,7 @@ use crate::base::{Diagnostics, text};
 use crate::engine::{Breach, Context, Outcome, Preview, StepError};
 use crate::environment::Environment;
 use crate::event::{Line, Mark};
-use crate::lasting::{Overlay, job_files};
+use crate::lasting::{Overlay, job_files, uncommitted};
 
 pub(super) async fn preview(
     cx: &Context,
@@ -90,6 +90,7 @@ fn running(wanted: &Wanted, edited: &[Edited], lasting: &Lasting) -> Vec<Value> 
 /// `precondition`: of the preview.
 pub(super) async fn execute(
     cx: &Context,
+    environment: &Environment,
     lasting: &Lasting,
     precondition: &Value,
 ) -> Result<Outcome, StepError> {
@@ -103,6 +104,13 @@ pub(super) async fn execute(
     written.record(&mut evidence);
     if let Some(error) = written.error {
         return Err(StepError { evidence, ..error });
+    }
+    if !written.files.is_empty() {
+        let mut open = uncommitted(environment).await;
+        open.retain(|name| written.files.contains(name));
+        if !open.is_empty() {
+            cx.teller.warn(format!("not committed yet: {}", text::list(&open)));
+        }
     }
     let summary = match written.files.len() {
         0 => "the files had it already".to_owned(),

@@ -280,7 +280,15 @@ impl Lasting {
         let made = commit.make(&self.environment, &counts, |held| self.message(cx, held)).await;
         let made = made.unwrap_or_else(|error| {
             let message = format!("the files are written, and not saved: {}", said(&error));
-            let help = format!("then: blackstart patch save {end}");
+            let help = match &error {
+                CommitError::Push { to, .. } => format!(
+                    "where somebody pushed there meanwhile: git pull --rebase {r} {b} && git push {r} HEAD:{b}; \
+                     else: blackstart patch save {end}",
+                    r = to.remote,
+                    b = to.name
+                ),
+                _ => format!("then: blackstart patch save {end}"),
+            };
             written.error = Some(StepError::new(message, Touched::Something).help(help));
             match error {
                 CommitError::Push { made, .. } => made,

@@ -19,13 +19,14 @@ use super::wanted::{OnFailure, Only, Wanted};
 use crate::base::text;
 use crate::dialect::Reader;
 use crate::engine::{Breach, Context, Horizon, Outcome, Preview, Reconciled, Step, StepError, Touched};
+use crate::environment::Environment;
 use crate::event::{Line, Mark};
 use crate::journal::Intent;
 use crate::lasting::{Asked, WriteBack};
 use crate::nomad::{Client, Planned, Submission, canonical, is_unchanged, job_version};
 use crate::step::build::Inputs;
 use crate::step::jobs::{
-    PATIENCE, check_version, client, fingerprint, plan_lines, refused, unreachable, watch,
+    PATIENCE, check_version, client, fingerprint, of_others, plan_lines, refused, unreachable, watch,
 };
 
 /// How often a job may change under our eyes before we give up looking at it.
@@ -82,7 +83,13 @@ impl Step for Patch {
             return Ok(preview);
         }
         // Nothing is changed yet: the version is asked for beside the jobs.
-        let (checked, looked) = tokio::join!(check_version(&client), looked_at(&client, &wanted, &earlier));
+        let (checked, looked, deployments) = tokio::join!(
+            check_version(&client),
+            looked_at(&client, environment, &wanted, &earlier),
+            client.open_deployments()
+        );
+        // Where they may not be seen, nothing is said of them.
+        let deployments = deployments.unwrap_or_default();
         checked?;
         let looked = looked?;
         let mut lines = described(&wanted);
@@ -98,7 +105,7 @@ impl Step for Patch {
         let lasting = Lasting::look(cx, environment, &wanted, &looked).await?;
         for Looked { job, planned, .. } in looked {
             let id = text::one_line(&job.id);
-            let meanwhile = earlier.meanwhile(&job);
+            let meanwhile = earlier.meanwhile(cx, &job);
             let diff = planned.as_ref().map_or(Value::Null, |planned| canonical(&planned.diff));
             let decision = match job.standing {
                 Standing::Open => json!({ "index": job.index, "diff": fingerprint(&diff) }),
@@ -122,7 +129,13 @@ impl Step for Patch {
                 }
                 Some(planned) => {
                     lines.push(Line::new(Mark::Change, 0, format!("{id} changes")));
+                    lines.extend(of_others(environment, &job.id));
                     lines.extend(plan_lines(&planned, 1));
+                    let open = deployments.iter().filter(|deployment| deployment.job_id == job.id);
+                    lines.extend(open.map(|deployment| {
+                        let text = format!("this cancels a deployment: {}", deployment.words());
+                        Line::new(Mark::Offending, 1, text)
+                    }));
                     lines.extend(lasting.lines(&job.id));
                     unplaced.extend(planned.failed.iter().map(|failure| format!("'{id}': {failure}")));
                     changed.push(job);
@@ -173,7 +186,7 @@ impl Step for Patch {
         let Material { jobs, after, lasting, back } = *material;
         lasting.still().await?;
         if wanted.only == Some(Only::File) {
-            return files::execute(cx, &lasting, &preview.precondition).await;
+            return files::execute(cx, &self.inputs.environment, &lasting, &preview.precondition).await;
         }
         // Its version was asked for when the jobs were looked at.
         let client = self.inputs.environment.nomad().await.map_err(unreachable)?;
@@ -375,8 +388,13 @@ async fn looks(client: &Client, jobs: Vec<Edited>) -> Result<Vec<Looked>, StepEr
 
 /// The jobs as they would be; of those that change meanwhile, as they are then. Each goes its own way: it is
 /// planned while others are still being read, but where an earlier attempt has to be known first.
-async fn looked_at(client: &Client, wanted: &Wanted, earlier: &Earlier) -> Result<Vec<Looked>, StepError> {
-    let from = Jobs::Running(client);
+async fn looked_at(
+    client: &Client,
+    environment: &Environment,
+    wanted: &Wanted,
+    earlier: &Earlier,
+) -> Result<Vec<Looked>, StepError> {
+    let from = Jobs::Running(client, environment);
     for _ in 0..LOOKS {
         let looked = if earlier.is_empty() {
             select(from, &wanted.services, |job| Looked::at(client, job)).await?

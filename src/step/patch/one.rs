@@ -31,7 +31,7 @@ impl Worker<'_> {
             Standing::Taken(registered) => registered.clone(),
             Standing::Back(registered) => {
                 let back = self.settled(registered).await;
-                return Err(Ended::Failed(vec!["it failed before the run was cut off".to_owned()], back));
+                return Err(Ended::Failed(vec!["it failed since this run changed it".to_owned()], back));
             }
         };
         // There is nothing to wait for.

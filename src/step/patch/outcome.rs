@@ -199,13 +199,21 @@ pub(super) fn of_all(jobs: &[Edited], ended: &[Ended]) -> Result<Outcome, StepEr
     let first = pairs().find(|(_, ended)| bad(ended));
     let id = first.map(|(job, _)| text::one_line(&job.id)).unwrap_or_default();
     let help = match first.map(|(_, ended)| ended) {
-        Some(Ended::Promotion(..)) => Some("promote it, or fail the deployment to go back".to_owned()),
+        Some(Ended::Promotion(..)) => {
+            let help = "promote it or give it up, then resume: promoted, it follows on and writes the files; given \
+                up, the job becomes as it was before";
+            Some(help.to_owned())
+        }
         Some(Ended::Failed(_, Back::Not(..))) => Some(format!("look at it: nomad job status {id}")),
         Some(ended) if ended.is_open() => Some(format!("look at it (nomad job status {id}), or resume")),
         _ => None,
     };
+    let settled = |ended: &Ended| matches!(ended, Ended::Healthy(_) | Ended::NotBegun);
+    let waits = !interrupted
+        && ended.iter().any(|ended| matches!(ended, Ended::Promotion(..)))
+        && ended.iter().all(|ended| settled(ended) || matches!(ended, Ended::Promotion(..)));
     let error = StepError::new(message.join("\n"), touched);
-    Err(StepError { help, evidence, again, interrupted, ..error })
+    Err(StepError { help, evidence, again, interrupted, waits, ..error })
 }
 
 fn record(job: &Edited, ended: &Ended) -> Value {

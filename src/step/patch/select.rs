@@ -11,6 +11,7 @@ use super::problems::{Problem, Problems};
 use super::wanted::ServiceChange;
 use crate::base::text;
 use crate::engine::StepError;
+use crate::environment::Environment;
 use crate::nomad::{Client, JobStub, NomadError, Reference, Selector, is_stopped};
 use crate::step::jobs::refused;
 
@@ -20,7 +21,8 @@ pub(super) const AT_ONCE: usize = 8;
 /// Where jobs are read from.
 #[derive(Clone, Copy)]
 pub(super) enum Jobs<'a> {
-    Running(&'a Client),
+    /// Patterns don't mean what is others' in this environment.
+    Running(&'a Client, &'a Environment),
     /// As the job files have them, by id.
     Written(&'a BTreeMap<String, Value>),
 }
@@ -28,16 +30,24 @@ pub(super) enum Jobs<'a> {
 impl Jobs<'_> {
     async fn list(self) -> Result<Vec<JobStub>, NomadError> {
         match self {
-            Self::Running(client) => client.jobs().await,
+            Self::Running(client, _) => client.jobs().await,
             Self::Written(jobs) => {
                 Ok(jobs.keys().map(|id| JobStub { id: id.clone(), ..JobStub::default() }).collect())
             }
         }
     }
 
+    /// Whether a pattern may mean a job.
+    fn is_ours(self, id: &str) -> bool {
+        match self {
+            Self::Running(_, environment) => !environment.ignores(id),
+            Self::Written(_) => true,
+        }
+    }
+
     async fn job(self, id: &str) -> Result<Option<Value>, NomadError> {
         match self {
-            Self::Running(client) => client.job(id).await,
+            Self::Running(client, _) => client.job(id).await,
             Self::Written(jobs) => Ok(jobs.get(id).cloned()),
         }
     }
@@ -61,7 +71,7 @@ where
     let mut problems = Problems::default();
     let mut targets: Vec<(&ServiceChange, Vec<Target>)> = Vec::new();
     for change in services {
-        match named(&change.service, stubs.as_deref()) {
+        match named(from, &change.service, stubs.as_deref()) {
             Some(found) => targets.push((change, found)),
             None => problems.add(change, nothing_there(from, &change.service).await?),
         }
@@ -163,7 +173,7 @@ impl<T> Found<T> {
 
 /// The targets that a text names; none where it names nothing. A job's id may hold slashes: the longest
 /// reading that names a job is meant.
-fn named(service: &str, stubs: Option<&[JobStub]>) -> Option<Vec<Target>> {
+fn named(from: Jobs<'_>, service: &str, stubs: Option<&[JobStub]>) -> Option<Vec<Target>> {
     let readings = Selector::readings(service);
     let Some(stubs) = stubs.filter(|_| text::is_pattern(service) || service.contains('/')) else {
         let target = |reading: Selector| Target { job: reading.job, group: None, task: None, loose: false };
@@ -172,8 +182,9 @@ fn named(service: &str, stubs: Option<&[JobStub]>) -> Option<Vec<Target>> {
     for Selector { job, group, task } in readings {
         let name = Name::of(&job);
         let loose = name.exactly().is_none();
+        let runs = |stub: &JobStub| !stub.stop && stub.parent_id.is_empty();
         let fits =
-            |stub: &&JobStub| name.fits(&stub.id) && !(loose && (stub.stop || !stub.parent_id.is_empty()));
+            |stub: &&JobStub| name.fits(&stub.id) && (!loose || (runs(stub) && from.is_ours(&stub.id)));
         let found: Vec<Target> = stubs
             .iter()
             .filter(fits)
@@ -199,6 +210,12 @@ async fn nothing_there(from: Jobs<'_>, service: &str) -> Result<Problem, StepErr
     let first = service.split('/').next().unwrap_or(service);
     let whole = text::one_line(service);
     if text::is_pattern(first) {
+        let name = Name::of(first);
+        if stubs.iter().any(|stub| name.fits(&stub.id) && !stub.stop && !from.is_ours(&stub.id)) {
+            let problem = Problem::new(format!("only jobs of others are like '{whole}'"));
+            let help = "blackstart.hcl says so (nomad { ignore = … }); name them exactly if they are meant";
+            return Ok(problem.help(help));
+        }
         return Ok(Problem::new(format!("no running job is like '{whole}'")).help(known(&names)));
     }
     if names.contains(&first) {

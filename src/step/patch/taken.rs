@@ -14,9 +14,11 @@ use serde_json::Value;
 use super::edits::Edited;
 use super::select::{Jobs, select};
 use super::wanted::{ServiceChange, Wanted};
+use crate::base::text;
 use crate::engine::{Context, StepError};
 use crate::event::{Line, Mark};
 use crate::journal::Intent;
+use crate::lasting::registered_by;
 use crate::nomad::{
     Client, NomadError, Registered, canonical, compared, job_id, job_modify_index, job_version, specification,
 };
@@ -118,7 +120,9 @@ impl Earlier {
         // Of jobs that it doesn't name it says nothing: it ended before them.
         for (id, ended) in by_id(evidence) {
             if let Some(job) = self.known.get_mut(&id) {
-                (job.registered, job.cut_off) = (ended["registered"].as_u64(), None);
+                // One that waits for a person may have been given up since, as one that was cut off.
+                let waits = ended["outcome"] == "needs_promotion";
+                (job.registered, job.cut_off) = (ended["registered"].as_u64(), waits.then_some(false));
             }
         }
     }
@@ -133,15 +137,21 @@ impl Earlier {
         self.known.get(id).map(|job| job.diff.clone()).unwrap_or_default()
     }
 
-    /// What somebody else has changed in a job since an attempt last looked at it, in the words of the server's
+    /// What has been changed in a job since an attempt last looked at it, in the words of the server's
     /// diff.
-    pub fn meanwhile(&self, job: &Edited) -> Vec<Line> {
+    pub fn meanwhile(&self, cx: &Context, job: &Edited) -> Vec<Line> {
         let known = self.known.get(&job.id).filter(|_| job.standing == Standing::Open);
         let mut lines = Vec::new();
+        // Another run of this journal is nobody else.
+        let who = match registered_by(&cx.journal.all(), &job.id, job.index) {
+            Some((run, _)) if run == cx.run => "this run changed it before".to_owned(),
+            Some((run, who)) => text::one_line(&format!("{who} changed it meanwhile (run {run})")),
+            None => "somebody else changed it meanwhile".to_owned(),
+        };
         for line in known.into_iter().flat_map(|known| compared(&known.prior, &job.prior)) {
             let mut texts = line.lines().into_iter();
             let first = texts.next().unwrap_or_default();
-            let told = format!("somebody else changed it meanwhile: {first}");
+            let told = format!("{who}: {first}");
             lines.push(Line::new(Mark::Offending, 1, told));
             lines.extend(texts.map(|text| Line::new(Mark::Plain, 1, text)));
         }

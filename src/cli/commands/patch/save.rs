@@ -80,15 +80,16 @@ pub async fn write(
             let name = &opened.settings.name;
             format!("nothing to write; commit it: git commit, or blackstart {doing} --commit -e {name}")
         });
-        return Ok(Code::Done);
+        return Ok(if written.is_empty() { Code::Done } else { Code::Changes });
     };
+    let open = !left.is_empty() || !written.is_empty();
     let chosen = app::patch_plan(&opened, &wanted, None)?;
     if nobody {
         let code = look_made(&opened, &session, &request, chosen, false).await?;
-        return Ok(if left.is_empty() { code } else { Code::Changes });
+        return Ok(if open { Code::Changes } else { code });
     }
     let finished = app::start_made(&opened, &session, &request, chosen).await?;
     let code = ended(&finished, ui);
     // What could not be taken is still to be done by a person.
-    Ok(if code == Code::Done && !left.is_empty() { Code::Changes } else { code })
+    Ok(if code == Code::Done && open { Code::Changes } else { code })
 }
