@@ -5,7 +5,6 @@
 mod common;
 
 use std::fs;
-use std::process::Command;
 
 use common::{CORE, Fixture, PATIENCE, has_terraform};
 use expectrl::process::unix::WaitStatus;
@@ -17,7 +16,7 @@ struct Terminal(OsSession);
 
 impl Terminal {
     fn new(fixture: &Fixture, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_blackstart"));
+        let mut command = common::on_columns(200, env!("CARGO_BIN_EXE_blackstart").as_ref());
         command.args(arguments).current_dir(fixture.project()).env_clear().envs(fixture.variables());
         command.env("TERM", "xterm").env("NO_COLOR", "1");
         let mut session = Session::spawn(command).unwrap();

@@ -5,6 +5,8 @@
 
 #[path = "patch_faults/bench.rs"]
 mod bench;
+#[path = "patch_faults/commits.rs"]
+mod commits;
 #[path = "patch_faults/judge.rs"]
 mod judge;
 #[path = "patch_faults/patching.rs"]
@@ -64,12 +66,17 @@ fn passes(fault: usize) -> bool {
 }
 
 fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    runtime.unwrap().block_on(bench::run(place, scenario, trouble, seed))
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().start_paused(!scenario.commits());
+    runtime.build().unwrap().block_on(bench::run(place, scenario, trouble, seed))
 }
 
 /// Does the work of each number below `all`, on both cores.
 fn each(all: usize, one: impl Fn(usize) + Sync) {
+    side_by_side(2, all, one);
+}
+
+fn side_by_side(threads: usize, all: usize, one: impl Fn(usize) + Sync) {
     let next = AtomicUsize::new(0);
     let work = || loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -78,9 +85,9 @@ fn each(all: usize, one: impl Fn(usize) + Sync) {
         }
         one(number);
     };
-    std::thread::scope(|threads| {
-        for _ in 0..2 {
-            threads.spawn(work);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
         }
     });
 }
@@ -155,7 +162,7 @@ fn every_request_of_a_patch_fares_badly_once() {
         let job = &jobs[number];
         let (scenario, (name, kind)) = (&scenarios[job.scenario], faults[job.fault]);
         let bad = Bad { request: job.request, kind, from_then_on: name.ends_with("from then on") };
-        let trouble = Trouble { fault: Some(bad), kills: Vec::new() };
+        let trouble = Trouble { fault: Some(bad), kills: Vec::new(), cut: None };
         let outcome = run(&place, scenario, trouble, job.seed);
         let (class, why) = judge::judge(scenario, &outcome);
         let mut tally = tally.lock().unwrap();
@@ -195,7 +202,7 @@ fn what_is_no_patch_is_done_once() {
                     continue;
                 }
                 let bad = Bad { request, kind, from_then_on: false };
-                let trouble = Trouble { fault: Some(bad), kills: Vec::new() };
+                let trouble = Trouble { fault: Some(bad), kills: Vec::new(), cut: None };
                 let outcome = run(&place, &scenario, trouble, u64::try_from(request * 10 + fault).unwrap());
                 let (class, why) = judge::judge(&scenario, &outcome);
                 let at = &usual.requests[request];
@@ -239,7 +246,7 @@ fn a_patch_that_is_killed_anywhere_is_ended_by_a_resume() {
     each(jobs.len(), |number| {
         let (scenario, kills, seed) = &jobs[number];
         let scenario = &scenarios[*scenario];
-        let outcome = run(&place, scenario, Trouble { fault: None, kills: kills.clone() }, *seed);
+        let outcome = run(&place, scenario, Trouble { fault: None, kills: kills.clone(), cut: None }, *seed);
         let (class, why) = judge::judge(scenario, &outcome);
         *classes.lock().unwrap().entry(class).or_default() += 1;
         let expected = class == scenario.usual || (outcome.journal.is_empty() && class == Class::Untouched);
@@ -257,5 +264,66 @@ fn a_patch_that_is_killed_anywhere_is_ended_by_a_resume() {
         jobs.len(),
         classes.into_inner().unwrap()
     );
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), jobs.len(), wrong.join("\n"));
+}
+
+/// With a commit at its end: after one fault, or killed at a request or at anything that was told and gone on
+/// with, the server, the files, the commit and the ledger agree.
+#[test]
+fn what_is_committed_is_what_runs() {
+    if !commits::has_git() {
+        println!("skipped: git is not on PATH");
+        return;
+    }
+    let place = Place::new();
+    let scenarios = scenarios::committed();
+    let mut jobs: Vec<(usize, Trouble, String)> = Vec::new();
+    for (number, scenario) in scenarios.iter().enumerate() {
+        let usual = run(&place, scenario, Trouble::default(), 0);
+        let (class, why) = judge::judge(scenario, &usual);
+        assert_eq!(class, scenario.usual, "{} without a fault: {why}\n{:#?}", scenario.name, usual.told);
+        let commits = usual.tree.unwrap().commits.len();
+        assert_eq!(commits, usize::from(!scenario.revert_all), "{}: {:#?}", scenario.name, usual.told);
+        for (request, what) in usual.requests.iter().enumerate() {
+            for (fault, (name, kind)) in TRANSIENT.into_iter().enumerate() {
+                // What is slow is for virtual time: here a deployment may end before the answer comes.
+                let slow = matches!(kind, FaultKind::Slow(_) | FaultKind::SlowAnswer(_));
+                if !slow && (request * 7 + number * 5 + fault) % 27 == 0 {
+                    let fault = Some(Bad { request, kind, from_then_on: false });
+                    let trouble = Trouble { fault, ..Trouble::default() };
+                    jobs.push((number, trouble, format!("{name} at {request} ({what})")));
+                }
+            }
+            if (request + number) % 6 == 0 {
+                let kills = vec![Kill { request, after: request % 2 == 0 }];
+                let trouble = Trouble { kills, ..Trouble::default() };
+                jobs.push((number, trouble, format!("killed at {request} ({what})")));
+            }
+        }
+        // What is said in the end is said around the files and the commit: of the first all of it.
+        let last = usual.told.iter().position(|line| line.contains("healthy")).unwrap();
+        for (line, what) in usual.told.iter().enumerate().skip(last).step_by(1 + number) {
+            let trouble = Trouble { cut: Some(line), ..Trouble::default() };
+            jobs.push((number, trouble, format!("killed after {what:?}")));
+        }
+    }
+    let classes: Mutex<BTreeMap<Class, usize>> = Mutex::default();
+    let wrong: Mutex<BTreeMap<usize, String>> = Mutex::default();
+    // They wait for the clock more than they work.
+    side_by_side(8, jobs.len(), |number| {
+        let (scenario, trouble, what) = &jobs[number];
+        let scenario = &scenarios[*scenario];
+        let outcome = run(&place, scenario, trouble.clone(), u64::try_from(number).unwrap());
+        let (class, why) = judge::judge(scenario, &outcome);
+        *classes.lock().unwrap().entry(class).or_default() += 1;
+        let gone_on = outcome.killed && outcome.journal.is_empty() && class == Class::Untouched;
+        if class != scenario.usual && !gone_on {
+            let told = outcome.told.join("\n      ");
+            let line = format!("{}, {what}: {class:?} {why}\n      {told}", scenario.name);
+            wrong.lock().unwrap().insert(number, line);
+        }
+    });
+    let wrong: Vec<String> = wrong.into_inner().unwrap().into_values().collect();
+    println!("{} runs with a commit: {:?}", jobs.len(), classes.into_inner().unwrap());
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), jobs.len(), wrong.join("\n"));
 }

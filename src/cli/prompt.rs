@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use dialoguer::{Input, Select};
+use nix::sys::termios;
 use tokio::sync::watch;
 
 use crate::base::text;
@@ -53,28 +54,38 @@ impl Approver for Terminal {
     async fn ask(&self, question: &Question) -> Answer {
         let _one = self.one.lock().await;
         let asked = question;
-        let (question, who, reporter) = (question.clone(), self.who.clone(), self.reporter.clone());
-        let asking = tokio::task::spawn_blocking(move || reporter.suspend(|| answer(&question, &who)));
+        let (question, who) = (question.clone(), self.who.clone());
+        // Not the thread's: where it goes on waiting for a key, what is said next would wait with it, and be lost.
+        let _held = self.reporter.hold();
+        let mode = termios::tcgetattr(std::io::stdin()).ok();
+        let asking = tokio::task::spawn_blocking(move || answer(&question, &who));
         let mut interrupts = self.interrupts.clone();
         let before = *interrupts.borrow();
-        tokio::select! {
-            answer = asking => answer.unwrap_or(Answer::Nobody),
+        // A key at the prompt ends both, whichever is seen first; a signal from elsewhere only the second.
+        let answer = tokio::select! {
+            answer = asking => answer.ok().flatten(),
+            _ = interrupts.wait_for(|count| *count > before) => None,
+        };
+        answer.unwrap_or_else(|| {
+            // A thread that waits for a key has the terminal give each as it is typed.
+            if let Some(mode) = &mode {
+                let _ = termios::tcsetattr(std::io::stdin(), termios::SetArg::TCSANOW, mode);
+            }
+            // The cursor stands behind the question.
+            told("");
             // Ctrl-C is a no to what would be done, and no answer to what happened.
-            _ = interrupts.wait_for(|count| *count > before) => {
-                // The cursor stands behind the question.
-                told("");
-                match asked {
-                    Question::Approve { .. } => Answer::No { who: self.who.clone() },
-                    Question::Manual { .. } | Question::Deadline { .. } | Question::Unknown { .. } => {
-                        Answer::Nobody
-                    }
+            match asked {
+                Question::Approve { .. } => Answer::No { who: self.who.clone() },
+                Question::Manual { .. } | Question::Deadline { .. } | Question::Unknown { .. } => {
+                    Answer::Nobody
                 }
             }
-        }
+        })
     }
 }
 
-fn answer(question: &Question, who: &str) -> Answer {
+/// None where it was broken off.
+fn answer(question: &Question, who: &str) -> Option<Answer> {
     let yes = || Answer::Yes { who: who.to_owned(), how: "at the prompt".into() };
     let no = || Answer::No { who: who.to_owned() };
     forget_typed_ahead();
@@ -95,11 +106,11 @@ fn answer(question: &Question, who: &str) -> Answer {
                 };
                 told(&format!("{what}, decision {digest}"));
                 told(&format!("type {name} to approve ({why}); empty refuses:"));
-                if !typed(name) {
-                    return no();
+                if !typed(name)? {
+                    return Some(no());
                 }
             }
-            yes()
+            Some(yes())
         }
         Question::Manual { step, text } => {
             told(&format!("{step}:\n{}", text::harmless(text.trim())));
@@ -108,41 +119,43 @@ fn answer(question: &Question, who: &str) -> Answer {
         Question::Deadline { gate, detail } => {
             let items = ["wait as long again", "go on without it", "stop here; resume later"];
             told(&format!("The gate '{gate}' is {}.", text::one_line(detail)));
-            match Select::new().with_prompt("What now?").items(items).default(0).interact_opt() {
-                Ok(Some(0)) => Answer::Wait,
-                Ok(Some(1)) => yes(),
-                _ => no(),
-            }
+            Some(
+                match Select::new().with_prompt("What now?").items(items).default(0).interact_opt().ok()? {
+                    Some(0) => Answer::Wait,
+                    Some(1) => yes(),
+                    _ => no(),
+                },
+            )
         }
         Question::Unknown { step, detail } => {
             let items = ["it happened", "it did not happen; do it now", "I don't know; stop here"];
             told(&format!("It is not known whether the step '{step}' happened: {}.", text::one_line(detail)));
-            match Select::new().with_prompt("Did it?").items(items).default(2).interact_opt() {
-                Ok(Some(0)) => yes(),
-                Ok(Some(1)) => no(),
+            Some(match Select::new().with_prompt("Did it?").items(items).default(2).interact_opt().ok()? {
+                Some(0) => yes(),
+                Some(1) => no(),
                 _ => Answer::Nobody,
-            }
+            })
         }
     }
 }
 
-/// Whether the name is typed, in a few tries.
-fn typed(name: &str) -> bool {
+/// Whether the name is typed, in a few tries; none where it is broken off.
+fn typed(name: &str) -> Option<bool> {
     for left in (0..TRIES).rev() {
         // A short prompt: a wrapped one would be drawn again at each key.
         let asked = Input::<String>::new().with_prompt("environment").allow_empty(true);
-        let Ok(typed) = asked.interact_text() else { return false };
+        let typed = asked.interact_text().ok()?;
         if typed.trim() == name {
-            return true;
+            return Some(true);
         }
         if typed.trim().is_empty() {
-            return false;
+            return Some(false);
         }
         let typed = text::one_line(&typed);
         let more = if left > 0 { "; try again, or press Ctrl-C" } else { "" };
         told(&format!("'{typed}' is not '{name}'{more}"));
     }
-    false
+    Some(false)
 }
 
 /// Lines between two prompts, as wide as the terminal is: the reporter waits until they are over.
@@ -155,20 +168,19 @@ fn told(text: &str) {
 }
 
 /// A whole word and Enter: one key, or what was typed ahead, approves nothing.
-fn confirmed(prompt: &str, yes: impl Fn() -> Answer, no: impl Fn() -> Answer) -> Answer {
+fn confirmed(prompt: &str, yes: impl Fn() -> Answer, no: impl Fn() -> Answer) -> Option<Answer> {
     for _ in 0..TRIES {
         let asked = Input::<String>::new().with_prompt(format!("{prompt} [y/N]")).allow_empty(true);
-        let Ok(typed) = asked.interact_text() else { return no() };
-        match typed.trim().to_lowercase().as_str() {
-            "y" | "yes" => return yes(),
-            "" | "n" | "no" => return no(),
+        match asked.interact_text().ok()?.trim().to_lowercase().as_str() {
+            "y" | "yes" => return Some(yes()),
+            "" | "n" | "no" => return Some(no()),
             _ => told("answer yes or no"),
         }
     }
-    no()
+    Some(no())
 }
 
 /// Throws away what was typed before the question was there.
 fn forget_typed_ahead() {
-    let _ = nix::sys::termios::tcflush(std::io::stdin(), nix::sys::termios::FlushArg::TCIFLUSH);
+    let _ = termios::tcflush(std::io::stdin(), termios::FlushArg::TCIFLUSH);
 }

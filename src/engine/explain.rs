@@ -172,4 +172,104 @@ mod tests {
             ["Terraform's state was changed (its serial is 4 now, not 3)", "a secret has another value"]
         );
     }
+
+    /// Each part of a decision has words of its own, whichever way it changed.
+    #[test]
+    fn each_part_that_is_stale_is_named() {
+        let hash = |n: u8| format!("{n:02x}").repeat(12);
+        let (a, b) = (json!(hash(1)), json!(hash(2)));
+        // A place, what stood there, what stands there now, and the words.
+        let none = Value::Null;
+        let rows = [
+            ("/about/inputs/tag", json!("a"), json!("b"), "the variable tag has another value"),
+            ("/about/inputs/tag", none.clone(), json!("b"), "the variable tag is given now"),
+            ("/about/inputs/tag", json!("a"), none.clone(), "the variable tag isn't given any more"),
+            ("/about/variables", a.clone(), b.clone(), "a variable of the environment has another value"),
+            (
+                "/about/nomad_address",
+                json!("http://a"),
+                json!("http://b"),
+                "--nomad-address is http://b now, not http://a",
+            ),
+            (
+                "/about/terraform_version",
+                json!("1.9"),
+                json!("1.10"),
+                "the terraform version is 1.10 now, not 1.9",
+            ),
+            ("/about/files/x.hcl", none.clone(), b.clone(), "x.hcl is in it now"),
+            ("/about/files/x.hcl", a.clone(), none.clone(), "x.hcl isn't in it any more"),
+            ("/steps/s", none.clone(), json!({ "nomad": "http://a" }), "the step s is new"),
+            ("/steps/s", json!({ "nomad": "http://a" }), none.clone(), "the step s is gone"),
+            ("/steps/s/jobs/api", none.clone(), json!({ "index": 1 }), "s: the job 'api' is new in it"),
+            (
+                "/steps/s/jobs/api",
+                json!({ "index": 1 }),
+                none.clone(),
+                "s: the job 'api' isn't in it any more",
+            ),
+            ("/steps/s/jobs/api/running", json!(false), json!(true), "s: the job 'api' runs now"),
+            ("/steps/s/jobs/api/running", json!(true), json!(false), "s: the job 'api' doesn't run any more"),
+            ("/steps/s/jobs/api/spec", a.clone(), b.clone(), "s: the file of the job 'api' was changed"),
+            (
+                "/steps/s/jobs/api/allocations/1",
+                json!("x"),
+                json!("y"),
+                "s: the job 'api' has other allocations",
+            ),
+            ("/steps/s/jobs/api/else", json!(1), json!(2), "s: the job 'api' is something else now"),
+            (
+                "/steps/s/lasting/commit/files/x.hcl/before",
+                a.clone(),
+                b.clone(),
+                "s: x.hcl is committed otherwise",
+            ),
+            (
+                "/steps/s/lasting/commit/push/there",
+                a.clone(),
+                b.clone(),
+                "s: the branch that it is pushed to is at another commit",
+            ),
+            (
+                "/steps/s/lasting/commit/others/0",
+                json!("x"),
+                json!("y"),
+                "s: what else reads these lines is something else now",
+            ),
+            (
+                "/steps/s/lasting/files/lost/api",
+                json!("x"),
+                json!("y"),
+                "s: what has no place in the files is something else now",
+            ),
+            ("/steps/s/changes/r.x", none.clone(), json!("create"), "s: r.x is to change too"),
+            ("/steps/s/changes/r.x", json!("create"), none.clone(), "s: r.x isn't to change any more"),
+            ("/steps/s/changes/r.x", json!("create"), json!("delete"), "s: r.x is to change otherwise"),
+            ("/steps/s/lineage", a.clone(), b.clone(), "s: Terraform's state is another one"),
+            (
+                "/steps/s/nomad",
+                json!("http://a"),
+                json!("http://b"),
+                "s: Nomad's address is http://b now, not http://a",
+            ),
+            ("/steps/s/diff", a.clone(), b.clone(), "s: what would change is something else now"),
+            ("/steps/s/count", json!(1), json!(2), "s: its count is 2 now, not 1"),
+            ("/version", json!(1), json!(2), "it was looked at by another version of blackstart"),
+        ];
+        for (place, old, new, words) in rows {
+            let document = |value: Value| {
+                place.rsplit_once('/').map_or(Value::Null, |(above, name)| {
+                    let own = if value.is_null() { json!({}) } else { json!({ name: value }) };
+                    above
+                        .split('/')
+                        .skip(1)
+                        .collect::<Vec<_>>()
+                        .into_iter()
+                        .rev()
+                        .fold(own, |inner, name| json!({ name: inner }))
+                })
+            };
+            assert_eq!(decision_changes(&document(old), &document(new)), [words], "{place}");
+        }
+    }
 }

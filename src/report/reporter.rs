@@ -168,13 +168,7 @@ impl Reporter {
         self.0.state().complain(&self.0.secrets.mask(&text));
     }
 
-    /// Runs `prompt` with nothing else on the screen. What is told meanwhile is shown afterwards.
-    pub fn suspend<R>(&self, prompt: impl FnOnce() -> R) -> R {
-        let _held = self.hold();
-        prompt()
-    }
-
-    /// As [`Self::suspend`], until what is returned is dropped.
+    /// Nothing else is on the screen until what is returned is dropped. What is told meanwhile is shown then.
     pub fn hold(&self) -> Held {
         let mut state = self.0.state();
         state.holds += 1;

@@ -478,6 +478,16 @@ impl std::fmt::Display for Outcome {
     }
 }
 
+/// A program that begins once its terminal has so many columns and 50 rows: a terminal is told them after its
+/// first process was started, which may have looked by then.
+pub fn on_columns(columns: u16, program: &OsStr) -> Command {
+    let mut command = Command::new("sh");
+    let wait =
+        format!("until [ \"$(stty size)\" = \"50 {columns}\" ]; do sleep 0.01; done; exec \"$0\" \"$@\"");
+    command.args(["-c", &wait]).arg(program);
+    command
+}
+
 /// Runs a prepared command to its end.
 pub fn outcome(command: &mut Command) -> Outcome {
     let output = command.output().unwrap();

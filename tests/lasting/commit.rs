@@ -191,6 +191,50 @@ fn what_hooks_and_people_do_meanwhile_is_never_lost_or_committed() {
     assert_eq!(done.1["evidence"]["commit"], Value::from(site.git(&["rev-parse", "HEAD^"]).trim()));
 }
 
+/// After the last look and before the branch is moved: who comes first has it, and nobody's commit is lost.
+#[test]
+fn a_commit_of_somebody_right_before_ours_stays() {
+    let Some(site) = started_with_git() else { return };
+    let git = crate::common::program("git").unwrap().display().to_string();
+    let (path, mark) = (std::env::var("PATH").unwrap(), site.fixture.path("once"));
+    let doings = [
+        // From elsewhere, without this index.
+        (format!("{git} update-ref HEAD $({git} commit-tree -p HEAD -m Theirs 'HEAD^{{tree}}')"), 0),
+        // Here, with what is in the index by then: ours.
+        (format!("{git} commit -q -m Theirs"), 1),
+    ];
+    for (theirs, held) in doings {
+        let script = format!(
+            "#!/bin/sh\nfor word; do\n  if [ $word = update-ref ] && [ -e {mark} ]; then\n    rm {mark}\n    {theirs} >&2\n  \
+             fi\ndone\nexec {git} \"$@\"\n",
+            mark = mark.display()
+        );
+        let script = site.fixture.script("bin/git", &script);
+        let before = site.git(&["rev-parse", "HEAD"]).trim().to_owned();
+        std::fs::write(&mark, "").unwrap();
+        site.fixture.set("PATH", format!("{}:{path}", script.parent().unwrap().display()));
+        let out = site.patch(&["image", "api=hot", "--commit"]).code(1);
+        site.fixture.set("PATH", &path);
+        assert!(!mark.exists(), "nobody came before: {out}");
+        let out = out.says("main was moved to ").says("Theirs meanwhile; nothing is committed");
+        assert_eq!(site.git(&["log", "--format=%s %P", "-n", "1"]).trim(), format!("Theirs {before}"));
+        assert_eq!(site.git(&["diff", "--name-only", "HEAD^"]).lines().count(), held.max(1));
+        let status = site.git(&["status", "--porcelain", "--untracked-files=no"]);
+        if held == 0 {
+            out.says("unsaved patch: api");
+            assert_eq!(status, " M jobs/api.nomad.hcl\n", "written, and not staged");
+            site.patch(&["save", "--commit"]).code(0).says("committed as ");
+            assert_eq!(site.git(&["log", "--format=%s", "-n", "2"]), "Patch api\nTheirs\n");
+        } else {
+            println!("{out}");
+            assert_eq!(status, "", "theirs has it");
+        }
+        assert_eq!(site.git(&["status", "--porcelain", "--untracked-files=no"]), "");
+        assert_eq!((site.image("api").as_str(), site.unsaved()), (HOT, vec![]));
+        site.patch(&["image", "api=1", "--commit"]).code(0);
+    }
+}
+
 /// Hooks that write a message, and signatures, are as with any commit here.
 #[test]
 fn a_commit_is_made_as_any_other_here() {

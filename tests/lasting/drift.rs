@@ -70,3 +70,26 @@ fn files_are_those_that_the_settings_name() {
     );
     site.run(&["drift"]).code(2).says("api runs and no file holds it");
 }
+
+#[test]
+fn status_tells_of_drift_and_how_to_see_it() {
+    let site = Site::started();
+    let counted = || -> Value {
+        let out = site.run(&["status", "--json"]).code(0);
+        serde_json::from_str::<Value>(out.stdout.trim()).unwrap()["drift"].clone()
+    };
+    site.run(&["status"]).code(0).never_says("drift");
+    assert_eq!(counted(), 0);
+    site.image_by_hand("api", "registry.example.com/api:hot");
+    let out = site.run(&["status"]).code(0);
+    out.says("drift      1 job is other than the files say: blackstart drift sandbox\n");
+    assert_eq!(counted(), 1);
+    site.fixture.run(&["drift", "sandbox"]).code(2).says("api runs other than");
+    site.image_by_hand("worker", "registry.example.com/worker:hot");
+    site.run(&["status"]).code(0).says("2 jobs are other than the files say");
+    assert_eq!(counted(), 2);
+    // Where nothing runs, that is no drift.
+    site.run(&["stop", "--yes", "--discard-patches"]).code(0);
+    site.run(&["status"]).code(0).never_says("drift");
+    assert_eq!(counted(), Value::Null);
+}

@@ -7,8 +7,8 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Fixture, Outcome, PATIENCE, Running, wait_until};
-use expectrl::process::unix::WaitStatus;
+use crate::common::{Fixture, Outcome, PATIENCE, Running, on_columns, wait_until};
+use expectrl::process::unix::{Signal, WaitStatus};
 use expectrl::session::OsSession;
 use expectrl::{Eof, Expect, Session};
 
@@ -142,7 +142,7 @@ impl Site {
         let all: Vec<&str> = arguments.iter().copied().chain(["-e", "sandbox"]).collect();
         let command = self.fixture.command(&all);
         // Its standard streams are the terminal's.
-        let mut session = Command::new(command.get_program());
+        let mut session = on_columns(300, command.get_program());
         session.args(command.get_args()).current_dir(self.fixture.project()).env_clear();
         session.envs(self.fixture.variables()).env("TERM", "xterm").env("NO_COLOR", "1");
         let mut session = Session::spawn(session).unwrap();
@@ -296,6 +296,15 @@ impl Terminal {
 
     pub fn answers(&mut self, key: &str) {
         self.0.send(format!("{key}\r")).unwrap();
+    }
+
+    /// Presses Ctrl-C, or sends the signal from elsewhere.
+    pub fn interrupts(&mut self, key: bool) {
+        if key {
+            self.0.send("\u{3}").unwrap();
+        } else {
+            self.0.get_process_mut().signal(Signal::SIGINT).unwrap();
+        }
     }
 
     /// Waits for its end; gives what it still said, and its exit code.

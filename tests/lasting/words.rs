@@ -287,3 +287,22 @@ fn on_eighty_columns_lines_are_wrapped_between_words() {
     let shown = terminal.until("last run");
     assert!(shown.contains("api:hot") && !shown.contains('…'), "{shown}");
 }
+
+/// What is said next begins on a line of its own, and so does the shell's prompt; the terminal is as it was.
+#[test]
+fn an_interrupt_at_a_question_ends_its_line() {
+    let site = Site::started();
+    // By a key, and by a signal from elsewhere.
+    for key in [true, false] {
+        let mut terminal = site.terminal(&["patch", "image", "api=hot"]);
+        terminal.until("Approve? [y/N]");
+        terminal.interrupts(key);
+        let (rest, code) = terminal.end();
+        assert_eq!(code, 4, "{rest}");
+        let lines: Vec<&str> = rest.split("\r\n").collect();
+        assert_eq!(lines[0], ": ", "{rest:?}");
+        assert!(lines.contains(&"[simulated] Not approved: nothing was changed"), "{rest:?}");
+        assert_eq!(lines.last(), Some(&""), "{rest:?}");
+        assert_eq!(site.image("api"), "registry.example.com/api:1");
+    }
+}

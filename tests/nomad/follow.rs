@@ -167,7 +167,10 @@ async fn canaries_are_not_the_whole() {
     let group = json!({ "HealthyAllocs": 1, "DesiredCanaries": 1, "Promoted": false });
     let manual = json!({ "StatusDescription": "Deployment is running but requires manual promotion" });
     let (verdict, ..) = with_deployment(manual, group.clone()).follow(FollowOptions::default()).await;
-    assert!(matches!(&verdict, Verdict::NeedsPromotion { deployment, .. } if deployment == "d1"), "{verdict:?}");
+    assert!(
+        matches!(&verdict, Verdict::NeedsPromotion { deployment, .. } if deployment == "d1"),
+        "{verdict:?}"
+    );
     let automatic = json!({ "StatusDescription": "Deployment is running pending automatic promotion" });
     let (verdict, ..) = with_deployment(automatic, group).follow(FollowOptions::default()).await;
     assert!(matches!(verdict, Verdict::TimedOut { .. }), "{verdict:?}");

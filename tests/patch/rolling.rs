@@ -59,9 +59,19 @@ fn while_it_ails(site: &Site, allocation: &Value, act: impl FnOnce()) {
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
         });
+        // Where `act` panics, too: the scope waits for the thread.
+        let _over = Over(&over);
         act();
-        over.store(true, Ordering::Relaxed);
     });
+}
+
+/// Sets it when it goes.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 pub fn a_rolling_restart_ends_at_the_one_that_ails(site: &Site) {

@@ -3,9 +3,8 @@
 
 #![allow(dead_code, clippy::print_stdout, reason = "each test uses a part of it, and says what it skips")]
 
-use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use blackstart::base::Source;
@@ -18,8 +17,9 @@ use serde_json::{Value, json};
 
 use crate::common::{self, Fixture, Outcome, PATIENCE, wait_until};
 
-/// One test at a time speaks to the real agent: all use the reference environment's jobs.
-static AGENT: Mutex<()> = Mutex::new(());
+/// On the agent with containers each case has a namespace of its own, and they run side by side. One that does
+/// something to all of them runs alone.
+static AGENT: RwLock<()> = RwLock::new(());
 
 #[path = "../nomad_contract/agent.rs"]
 pub mod agent_process;
@@ -47,10 +47,19 @@ pub struct Site {
 
 enum Kind {
     Sandbox,
-    /// The agent that BLACKSTART_TEST_NOMAD names.
-    Containers(MutexGuard<'static, ()>),
+    /// A namespace of the agent that BLACKSTART_TEST_NOMAD names.
+    Containers {
+        namespace: String,
+        _turn: Turn,
+    },
     /// An agent of the test's own, with raw_exec.
     Raw(Arc<Agent>),
+}
+
+enum Turn {
+    /// Beside others.
+    Shared(#[expect(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
+    Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
 }
 
 /// What a service is by: its image's tag, and where there are no containers a variable that its script reads.
@@ -77,18 +86,35 @@ impl Site {
         Self { fixture, address, arguments: vec!["-e".into(), "sandbox".into()], kind: Kind::Sandbox }
     }
 
-    /// The agent that BLACKSTART_TEST_NOMAD names (it needs the docker driver and the images of the
-    /// reference environment's services, tagged git-new and git-1a2b3c4d); says so where there is none.
-    pub fn agent(name: &str) -> Option<Self> {
+    /// A namespace of the agent that BLACKSTART_TEST_NOMAD names (it needs the docker driver and the images of
+    /// the reference environment's services, tagged git-new and git-1a2b3c4d); says so where there is none.
+    pub fn agent(name: &str, alone: bool) -> Option<Self> {
         let Ok(address) = std::env::var("BLACKSTART_TEST_NOMAD") else {
             println!("skipped on containers: {name}: BLACKSTART_TEST_NOMAD is not set");
             return None;
         };
-        let guard = AGENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = if alone {
+            Turn::Alone(AGENT.write().unwrap_or_else(PoisonError::into_inner))
+        } else {
+            Turn::Shared(AGENT.read().unwrap_or_else(PoisonError::into_inner))
+        };
+        let namespace = format!("blackstart-test-{}", name.replace('_', "-"));
         let arguments = ["-e", "test", "--nomad-address", &address].map(str::to_owned).to_vec();
         let fixture = Fixture::new();
         fixture.replace("blackstart.hcl", "  protected = true", "  protected = false");
-        let site = Self { fixture, address, arguments, kind: Kind::Containers(guard) };
+        fixture.replace(
+            "blackstart.hcl",
+            "  nomad {\n",
+            &format!("  nomad {{\n    namespace = {namespace:?}\n"),
+        );
+        // What one service alone may have is too much for many cases on one machine.
+        for service in SERVICES {
+            let file = format!("nomad-jobs/{service}.nomad.hcl");
+            fixture.write(&file, &modest(&fixture.read(&file)));
+        }
+        let site = Self { fixture, address, arguments, kind: Kind::Containers { namespace, _turn: turn } };
+        let own = json!({ "Name": site.namespace(), "Description": "a test's" });
+        send(Method::PUT, &format!("{}/v1/namespace", site.address), None, Some(&own));
         site.clear();
         Some(site)
     }
@@ -97,7 +123,9 @@ impl Site {
     pub fn raw(agent: &Arc<Agent>) -> Self {
         let address = agent.address.clone();
         let arguments = ["-e", "test", "--nomad-address", &address].map(str::to_owned).to_vec();
-        let site = Self { fixture: Fixture::new(), address, arguments, kind: Kind::Raw(Arc::clone(agent)) };
+        let fixture = Fixture::new();
+        fixture.replace("blackstart.hcl", "  protected = true", "  protected = false");
+        let site = Self { fixture, address, arguments, kind: Kind::Raw(Arc::clone(agent)) };
         for name in SERVICES {
             site.fixture.write(&format!("nomad-jobs/{name}.nomad.hcl"), &script_file(name));
         }
@@ -117,6 +145,14 @@ impl Site {
 
     pub fn is_raw(&self) -> bool {
         matches!(self.kind, Kind::Raw(_))
+    }
+
+    /// Where its jobs are.
+    pub fn namespace(&self) -> &str {
+        match &self.kind {
+            Kind::Containers { namespace, .. } => namespace,
+            Kind::Sandbox | Kind::Raw(_) => "default",
+        }
     }
 
     fn clear(&self) {
@@ -171,6 +207,18 @@ impl Site {
             json!({ "Attempts": 0, "Mode": "fail", "Interval": seconds(60), "Delay": seconds(1) });
         group["Tasks"][0]["Resources"] = json!({ "CPU": 100, "MemoryMB": 64 });
         job
+    }
+
+    /// Has a service be by it.
+    pub fn makes_look(&self, job: &mut Value, looks: Looks) {
+        let task = &mut job["TaskGroups"][0]["Tasks"][0];
+        if self.is_raw() {
+            task["Env"]["FATE"] = self.tag(looks).into();
+            return;
+        }
+        let image = task["Config"]["image"].as_str().unwrap();
+        let (repository, _) = image.rsplit_once(':').unwrap();
+        task["Config"]["image"] = format!("{repository}:{}", self.tag(looks)).into();
     }
 
     /// A patch file that has services look so.
@@ -258,7 +306,7 @@ impl Site {
     }
 
     fn terminal_of(&self, command: &Command) -> Terminal {
-        let mut session = Command::new(command.get_program());
+        let mut session = common::on_columns(300, command.get_program());
         session.args(command.get_args()).current_dir(self.fixture.project()).env_clear();
         session.envs(self.fixture.variables()).env("TERM", "xterm").env("NO_COLOR", "1");
         let mut session = Session::spawn(session).unwrap();
@@ -268,7 +316,8 @@ impl Site {
     }
 
     pub fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
-        send(method, &format!("{}{path}", self.address), None, body)
+        let joint = if path.contains('?') { '&' } else { '?' };
+        send(method, &format!("{}{path}{joint}namespace={}", self.address, self.namespace()), None, body)
     }
 
     pub fn get(&self, path: &str) -> Value {
@@ -299,14 +348,6 @@ impl Site {
 
     pub fn version(&self, id: &str) -> u64 {
         self.job(id)["Version"].as_u64().unwrap()
-    }
-
-    /// A job file of the reference environment, as the server gets it.
-    pub fn reference(name: &str) -> (Value, String) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("nomad-jobs/{name}.nomad.hcl"));
-        let text = std::fs::read_to_string(path).unwrap();
-        let source: Arc<Source> = Source::new(name, text.clone());
-        (jobspec::parse(&source, &jobspec::Inputs::default()).unwrap().json, text)
     }
 
     /// Registers a job of the reference environment with its source, and waits until it is rolled out.
@@ -409,6 +450,12 @@ impl Drop for Site {
         if !self.is_sandbox() && !std::thread::panicking() {
             self.clear();
         }
+        if let Kind::Containers { namespace, .. } = &self.kind
+            && !std::thread::panicking()
+        {
+            let all = format!("{}/v1/namespace/{namespace}", self.address);
+            wait_until("the namespace to go", || try_send(Method::DELETE, &all, None, None).is_ok());
+        }
     }
 }
 
@@ -453,6 +500,16 @@ impl Terminal {
             other => panic!("ended with {other:?} after {text:?}"),
         }
     }
+}
+
+/// A job file whose tasks want little.
+fn modest(text: &str) -> String {
+    let line = |line: &str| match line.split_whitespace().next() {
+        Some("cpu") => "        cpu    = 100\n".to_owned(),
+        Some("memory") => "        memory = 128\n".to_owned(),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
 
 /// A service as a script that ends at once where it is told to.
@@ -500,6 +557,11 @@ fn escaped(id: &str) -> String {
 
 /// One request that must succeed.
 fn send(method: Method, url: &str, token: Option<&str>, body: Option<&Value>) -> Value {
+    try_send(method, url, token, body).unwrap_or_else(|error| panic!("{url}: {error}"))
+}
+
+/// One request; what was answered where it fails.
+fn try_send(method: Method, url: &str, token: Option<&str>, body: Option<&Value>) -> Result<Value, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut request = reqwest::Client::new().request(method, url).timeout(Duration::from_secs(30));
@@ -512,7 +574,9 @@ fn send(method: Method, url: &str, token: Option<&str>, body: Option<&Value>) ->
         let response = request.send().await.unwrap();
         let status = response.status();
         let text = response.text().await.unwrap();
-        assert!(status.is_success(), "{url}: {status} {text}");
-        serde_json::from_str(&text).unwrap()
+        if !status.is_success() {
+            return Err(format!("{status} {text}"));
+        }
+        Ok(serde_json::from_str(&text).unwrap_or_default())
     })
 }

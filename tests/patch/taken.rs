@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::common::wait_until;
+use crate::operations::stock;
 use crate::site::{Looks, Site};
 
 const FIRST: &str = "job_creation";
@@ -67,6 +68,79 @@ pub fn killed_between_two_it_is_gone_on_with(site: &Site) {
         assert!(text.contains(&site.tag(Looks::New)), "{text}");
     }
     site.run(&["status"]).code(0).never_says("unsaved");
+}
+
+/// The first is done and the run is killed; then the stock client registers the second as it runs, with the
+/// patch and perhaps with more. Gives false where there is no such client.
+fn the_stock_client_goes_on(site: &Site, more: impl FnOnce(&mut Value)) -> bool {
+    if stock(site, &["version"]).is_none() {
+        return false;
+    }
+    both(site);
+    let file = site.patch_file(&[(FIRST, Looks::New), (SECOND, Looks::New)]);
+    let run = site.spawn(&["patch", "apply", &file, "--on-failure", "revert-all", "--yes"]);
+    wait_until("the first registration", || site.version(FIRST) == 1);
+    run.signal("KILL");
+    assert_eq!(run.wait().signal, Some(9));
+    assert_eq!(site.version(SECOND), 0, "it was killed too late");
+    let shown: Value = serde_json::from_str(&stock(site, &["job", "inspect", SECOND]).unwrap()).unwrap();
+    let mut job = shown["Job"].clone();
+    site.makes_look(&mut job, Looks::New);
+    more(&mut job);
+    let edited = site.fixture.path("edited.json");
+    std::fs::write(&edited, json!({ "Job": job }).to_string()).unwrap();
+    stock(site, &["job", "run", "-json", "-detach", &edited.display().to_string()]);
+    assert_eq!(site.version(SECOND), 1);
+    site.until_rolled_out(SECOND);
+    true
+}
+
+/// What is left out stands for its default, and can't be told from it.
+pub fn the_stock_client_did_the_same_meanwhile(site: &Site) {
+    let same = |job: &mut Value| {
+        for name in ["Priority", "AllAtOnce", "Type", "Affinities"] {
+            assert!(job.as_object_mut().unwrap().remove(name).is_some(), "{name} in {job:#}");
+        }
+        for name in ["LogConfig", "RestartPolicy"] {
+            assert!(
+                job["TaskGroups"][0]["Tasks"][0].as_object_mut().unwrap().remove(name).is_some(),
+                "{name}"
+            );
+        }
+    };
+    if !the_stock_client_goes_on(site, same) {
+        return;
+    }
+    let mut terminal = site.on_terminal(&["resume"]);
+    let shown = terminal.until("Approve?");
+    for id in [FIRST, SECOND] {
+        assert!(shown.contains(&format!("{id} was changed by this run before")), "{shown}");
+    }
+    assert!(!shown.contains("somebody else"), "{shown}");
+    terminal.answers("y");
+    let (rest, code) = terminal.end();
+    assert_eq!(code, 0, "{rest}");
+    assert_eq!([site.version(FIRST), site.version(SECOND)], [1, 1], "done twice");
+}
+
+pub fn the_stock_client_did_more_meanwhile(site: &Site) {
+    let more = |job: &mut Value| job["TaskGroups"][0]["Tasks"][0]["Env"]["COLOUR"] = "teal".into();
+    if !the_stock_client_goes_on(site, more) {
+        return;
+    }
+    let mut terminal = site.on_terminal(&["resume"]);
+    let shown = terminal.until("Approve?");
+    assert!(shown.contains(&format!("{FIRST} was changed by this run before")), "{shown}");
+    assert!(!shown.contains(&format!("{SECOND} was changed by this run before")), "{shown}");
+    // Theirs isn't put back with ours.
+    terminal.answers("n");
+    let (rest, code) = terminal.end();
+    assert_eq!(code, 4, "{rest}");
+    assert!(rest.contains(&format!("'{FIRST}': changed, but it was put back as it was")), "{rest}");
+    assert!(!rest.contains(&format!("'{SECOND}'")), "{rest}");
+    assert_eq!([site.version(FIRST), site.version(SECOND)], [2, 1]);
+    assert_eq!(looks(site), [site.tag(Looks::Old), site.tag(Looks::New)]);
+    assert_eq!(site.environment(SECOND)["COLOUR"], "teal");
 }
 
 pub fn a_no_to_the_second_question_puts_all_back(site: &Site) {
@@ -137,9 +211,9 @@ pub fn a_no_to_a_resume_says_what_was_changed(site: &Site) {
 }
 
 pub fn a_no_to_a_resume_names_what_was_done(site: &Site) {
-    let step = |wave: &str, id: &str| {
+    let step = |wave: &str, timeout: &str, id: &str| {
         format!(
-            "  wave \"{wave}\" {{\n    step \"nomad_job\" \"{wave}-step\" {{\n      timeout = \"20s\"\n      \
+            "  wave \"{wave}\" {{\n    step \"nomad_job\" \"{wave}-step\" {{\n      timeout = \"{timeout}\"\n      \
              files = [\"nomad-jobs/{id}.nomad.hcl\"]\n    }}\n  }}\n"
         )
     };
@@ -147,8 +221,11 @@ pub fn a_no_to_a_resume_names_what_was_done(site: &Site) {
     let memory = text.lines().find(|line| line.trim().starts_with("memory")).unwrap();
     site.fixture
         .write("nomad-jobs/job_configuration.nomad.hcl", &text.replace(memory, "        memory = 900000"));
-    let plan =
-        format!("plan \"two\" {{\n  operation = \"other\"\n{}{}}}\n", step("a", FIRST), step("b", SECOND));
+    let plan = format!(
+        "plan \"two\" {{\n  operation = \"other\"\n{}{}}}\n",
+        step("a", "2m", FIRST),
+        step("b", "10s", SECOND)
+    );
     site.fixture.write("plans/two.hcl", &plan);
     site.run(&["run", "two", "--yes"]).code(1).says("b-step");
     let registered = [site.version(FIRST), site.version(SECOND)];
@@ -351,4 +428,52 @@ pub fn what_becomes_of_others_is_no_reason_to_leave_it(site: &Site) {
     assert!(rest.contains("'job_creation': changed, but it was put back as it was"), "{rest}");
     assert_eq!(crate::written(site.job(FIRST)), before);
     assert_eq!([site.version(FIRST), site.version(SECOND)], [2, 1]);
+}
+
+/// Two attempts were killed, and in between somebody turned round what depends on what.
+pub fn what_several_attempts_changed_all_goes_back(site: &Site) {
+    let (first, second, third) = ("job_configuration", "job_creation", "job_publication");
+    // Each takes long enough to be killed meanwhile.
+    let slow = |id: &str, after: Option<&str>| {
+        let mut job = site.service(id, None);
+        job["Update"]["MinHealthyTime"] = json!(20_000_000_000_u64);
+        job["Meta"] = after.map_or(json!({}), |after| json!({ "depends_on": after }));
+        job
+    };
+    for (id, after) in [(first, None), (second, None), (third, Some(second))] {
+        site.register(&slow(id, after));
+    }
+    for id in [first, second, third] {
+        site.until_rolled_out(id);
+    }
+    let before = crate::written(site.job(first));
+    let versions = || [first, second, third].map(|id| site.version(id));
+    let killed = |arguments: &[&str], last: &str, until: [u64; 3]| {
+        let (run, before) = (site.spawn(arguments), site.version(last));
+        wait_until("the registration", || site.version(last) > before);
+        run.signal("KILL");
+        assert_eq!(run.wait().signal, Some(9));
+        assert_eq!(versions(), until, "it was killed too late");
+    };
+    let file = site.patch_file(&[first, second, third].map(|id| (id, Looks::New)));
+    let apply = ["patch", "apply", &file, "--on-failure", "revert-all", "--parallel", "1", "--yes"];
+    killed(&apply, first, [1, 0, 0]);
+    // The third has it from somebody else, and the second depends on it from now on.
+    let mut other = slow(third, None);
+    site.makes_look(&mut other, Looks::New);
+    site.start_job(&other, None);
+    site.start_job(&slow(second, Some(third)), None);
+    let between = crate::written(site.job(second));
+    killed(&["resume", "--yes"], second, [1, 2, 1]);
+    let mut terminal = site.on_terminal(&["resume"]);
+    terminal.until("Approve?");
+    terminal.answers("n");
+    let (rest, code) = terminal.end();
+    assert_eq!(code, 4, "{rest}");
+    for id in [first, second] {
+        assert!(rest.contains(&format!("'{id}': changed, but it was put back as it was")), "{rest}");
+        assert!(site.is_up(id), "{id}: {:#?}", site.running(id));
+    }
+    assert_eq!(versions(), [2, 3, 1]);
+    assert_eq!([first, second].map(|id| crate::written(site.job(id))), [before, between]);
 }

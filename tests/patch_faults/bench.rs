@@ -16,9 +16,10 @@ use http::Method;
 use serde_json::json;
 use tokio::sync::Notify;
 
+use crate::commits::{self, Tree};
 use crate::judge::Server;
 use crate::patching::{BEGIN, Desk, NOMAD, Place, get, put};
-use crate::scenarios::{self, Edit, Scenario};
+use crate::scenarios::{self, Edit, Files, Scenario};
 
 /// The longest that anything of a patch goes on by itself: deadlines, and requests that arrive late.
 const AFTERMATH: Duration = Duration::from_secs(600);
@@ -41,6 +42,8 @@ pub struct Outcome {
     pub later: BTreeMap<String, Server>,
     /// The texts of the job files in the end.
     pub files: BTreeMap<String, String>,
+    /// What was committed of them, where that was asked for.
+    pub tree: Option<Tree>,
 }
 
 /// Which request fares badly, counted from 0, and how.
@@ -71,6 +74,8 @@ pub struct Kill {
 pub struct Trouble {
     pub fault: Option<Bad>,
     pub kills: Vec<Kill>,
+    /// After so many lines that a person was told, counted from 0, the process is killed, too.
+    pub cut: Option<usize>,
 }
 
 /// The world's door, which knows what came through it.
@@ -166,6 +171,9 @@ fn with_files(scenario: &Scenario) -> tempfile::TempDir {
     for (id, _) in &scenario.images {
         std::fs::write(file_of(folder.path(), id), scenarios::file(id)).unwrap();
     }
+    if scenario.commits() {
+        commits::begin(folder.path());
+    }
     folder
 }
 
@@ -179,21 +187,28 @@ fn file_of(folder: &Path, id: &str) -> PathBuf {
     folder.join("nomad-jobs").join(format!("{id}.nomad.hcl"))
 }
 
+/// Two hundred seconds a second: git takes real time, in which no virtual time may go by.
+#[expect(clippy::disallowed_methods, reason = "a scaled clock begins at a real time")]
+fn clock_beside_git() -> Clock {
+    Clock::scaled(BEGIN.parse().unwrap(), std::time::SystemTime::now(), 200.0)
+}
+
 /// Runs a scenario's patch once; where it is killed, it is gone on with.
 pub async fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64) -> Outcome {
-    let clock = Clock::virtual_from(BEGIN.parse().unwrap());
+    let clock =
+        if scenario.commits() { clock_beside_git() } else { Clock::virtual_from(BEGIN.parse().unwrap()) };
     let (world, memory) = place.world(&clock, seed);
     let running = tokio::spawn(world.clone().run());
     for job in &scenario.jobs {
         put(&memory, "/v1/jobs", &json!({ "Job": job })).await;
     }
-    clock.sleep(Duration::from_secs(120)).await;
+    clock.sleep(Duration::from_secs(if scenario.commits() { 20 } else { 120 })).await;
 
     if scenario.service == Some("start") {
         stop(&memory, "web").await;
         clock.sleep(Duration::from_secs(30)).await;
     }
-    let folder = scenario.files.then(|| with_files(scenario));
+    let folder = (scenario.files != Files::None).then(|| with_files(scenario));
     let desk = Desk::new(place, folder.as_ref().map(|folder| folder.path().to_owned()), &clock);
     let door = Arc::new(Door {
         memory: memory.clone(),
@@ -205,12 +220,17 @@ pub async fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64
     });
     let plan = scenarios::plan(scenario);
     let mut finished = None;
-    for _ in 0..=door.trouble.kills.len() {
+    if let Some(line) = door.trouble.cut {
+        let door = Arc::clone(&door);
+        desk.once_told(line, move || door.killed.notify_one());
+    }
+    for _ in 0..=door.trouble.kills.len() + usize::from(door.trouble.cut.is_some()) {
         let person = Arc::new(Person { door: Arc::clone(&door), denies: scenario.denies });
         let transport = Arc::clone(&door) as Arc<dyn Transport>;
         finished = tokio::select! {
-            finished = desk.run(place, &plan, transport, person) => Some(finished),
+            biased;
             () = door.killed.notified() => None,
+            finished = desk.run(place, &plan, transport, person) => Some(finished),
         };
         if finished.is_some() || desk.journal.runs().unwrap().is_empty() {
             break;
@@ -218,12 +238,20 @@ pub async fn run(place: &Place, scenario: &Scenario, trouble: Trouble, seed: u64
         clock.sleep(Duration::from_secs(seed % 40)).await;
     }
     let at_the_end = Server::all(&memory, scenario).await;
-    clock.sleep(AFTERMATH).await;
+    clock.sleep(if scenario.commits() { AFTERMATH / 5 } else { AFTERMATH }).await;
     let later = Server::all(&memory, scenario).await;
+    let tree = match &folder {
+        Some(folder) if scenario.commits() => {
+            let unsaved = desk.unsaved(place, Arc::new(memory.clone())).await;
+            Some(commits::look(folder.path(), scenario, unsaved))
+        }
+        _ => None,
+    };
     running.abort();
     let journal = desk.journal.all().iter().map(|record| record.body.clone()).collect();
     let Seen { requests, edited } = std::mem::take(&mut *door.seen.lock().unwrap());
     let files = folder.map(|folder| files_of(folder.path(), scenario)).unwrap_or_default();
-    let killed = door.trouble.kills.iter().any(|kill| kill.request < requests.len());
-    Outcome { finished, told: desk.told(), journal, requests, killed, edited, at_the_end, later, files }
+    let cut = door.trouble.cut.is_some_and(|line| line < desk.told().len());
+    let killed = cut || door.trouble.kills.iter().any(|kill| kill.request < requests.len());
+    Outcome { finished, told: desk.told(), journal, requests, killed, edited, at_the_end, later, files, tree }
 }

@@ -8,6 +8,7 @@ use blackstart::journal::Body;
 use serde_json::Value;
 
 use crate::bench::Outcome;
+use crate::commits;
 use crate::patching::get;
 use crate::scenarios::{OLD, Scenario};
 
@@ -124,6 +125,10 @@ pub fn judge(scenario: &Scenario, outcome: &Outcome) -> (Class, String) {
         return (Class::HalfSaid, why);
     }
     let ending = outcome.finished.as_ref().map(|finished| finished.ending);
+    let done = matches!(ending, Some(Ending::Done | Ending::NothingToDo));
+    if let Some(why) = commits::wrong(scenario, outcome, done) {
+        return (Class::HalfSaid, why);
+    }
     if matches!(ending, Some(Ending::Done | Ending::NothingToDo)) {
         for (id, tag) in &scenario.images {
             let now = &outcome.at_the_end[*id];
@@ -168,10 +173,7 @@ fn wrong_file(scenario: &Scenario, outcome: &Outcome) -> Option<String> {
     scenario.images.iter().find_map(|(id, looks)| {
         let text = outcome.files.get(*id)?;
         let before = crate::scenarios::file(id);
-        let after = match looks.strip_prefix("MODE=") {
-            Some(mode) => before.replace("\"slow\"", &format!("\"{mode}\"")),
-            None => before.replace(OLD, looks),
-        };
+        let after = crate::scenarios::after(id, looks);
         let runs = &outcome.later[*id].tag;
         match *text == after {
             _ if *text != before && *text != after => Some(format!("the file of '{id}' is spoilt: {text}")),

@@ -10,10 +10,11 @@ use blackstart::engine::{self, Approval, Approver, Blobs, Facts, Finished, Resum
 use blackstart::environment::{Environment, Parts};
 use blackstart::event::{Teller, What};
 use blackstart::gate::Gatekeeper;
-use blackstart::hcl::Value as Hcl;
+use blackstart::hcl::{Functions, Value as Hcl};
 use blackstart::http::{Memory, Request, Transport};
 use blackstart::journal::{Journal, MemoryStore};
-use blackstart::sim::{Infrastructure, World, WorldOptions};
+use blackstart::lasting::{ledger, unsaved};
+use blackstart::sim::{Infrastructure, World, WorldOptions, canonical_job};
 use blackstart::{plan, settings, step};
 use http::Method;
 use serde_json::Value;
@@ -83,7 +84,11 @@ pub struct Desk {
     pub root: PathBuf,
     blobs: Arc<Blobs>,
     told: Arc<Mutex<Vec<String>>>,
+    /// What is done once so many lines were told.
+    once: Arc<Mutex<Option<Once>>>,
 }
+
+type Once = (usize, Box<dyn FnOnce() + Send>);
 
 impl Desk {
     pub fn new(place: &Place, root: Option<PathBuf>, clock: &Clock) -> Self {
@@ -94,7 +99,57 @@ impl Desk {
             root: root.unwrap_or_else(|| place.root()),
             blobs: Arc::default(),
             told: Arc::default(),
+            once: Arc::default(),
         }
+    }
+
+    /// Does something once that line was told, counted from 0.
+    #[allow(dead_code, reason = "not every suite cuts a run off")]
+    pub fn once_told(&self, line: usize, act: impl FnOnce() + Send + 'static) {
+        *self.once.lock().unwrap() = Some((line, Box::new(act)));
+    }
+
+    /// The jobs that the ledger has unsaved patches of.
+    #[allow(dead_code, reason = "not every suite asks")]
+    pub async fn unsaved(&self, place: &Place, transport: Arc<dyn Transport>) -> Vec<String> {
+        let secrets = Secrets::default();
+        let functions = functions(&secrets);
+        let environment = self.environment(place, transport, secrets, functions);
+        let client = environment.nomad().await.unwrap();
+        let changes = ledger(&self.journal.all());
+        let all = unsaved(&environment, changes, Some(&client), canonical_job, None).await;
+        all.into_iter().map(|one| one.change.job).collect()
+    }
+
+    fn environment(
+        &self,
+        place: &Place,
+        transport: Arc<dyn Transport>,
+        secrets: Secrets,
+        functions: Arc<Functions>,
+    ) -> Arc<Environment> {
+        let shell = [("PATH", std::env::var("PATH").unwrap()), ("HOME", self.root.display().to_string())];
+        Arc::new(Environment::new(Parts {
+            project: "faults".into(),
+            root: self.root.clone(),
+            settings: place.settings_in(&self.root),
+            terraform: None,
+            transport,
+            clock: self.clock.clone(),
+            secrets,
+            functions,
+            variables: BTreeMap::new(),
+            shell: shell.map(|(name, value)| (name.to_owned(), value)).into(),
+            nomad_address: Some(NOMAD.to_owned()),
+            sandbox: None,
+            inputs: BTreeMap::new(),
+            downtime: None,
+            last_stop: None,
+            recorded: BTreeMap::new(),
+            rehearsal: true,
+            job_files: Vec::new(),
+            siblings: Vec::new(),
+        }))
     }
 
     /// Everything that a person was told by now, a line each.
@@ -117,29 +172,15 @@ impl Desk {
             scope.set(root, Hcl::Unknown);
         }
         let plan = plan::load(&Source::new("the patch", plan), &scope).unwrap().remove(0);
-        let environment = Arc::new(Environment::new(Parts {
-            project: "faults".into(),
-            root: self.root.clone(),
-            settings: place.settings_in(&self.root),
-            terraform: None,
-            transport,
-            clock: self.clock.clone(),
-            secrets: secrets.clone(),
-            functions,
-            variables: BTreeMap::new(),
-            shell: BTreeMap::new(),
-            nomad_address: Some(NOMAD.to_owned()),
-            sandbox: None,
-            inputs: BTreeMap::new(),
-            downtime: None,
-            last_stop: None,
-            recorded: BTreeMap::new(),
-            rehearsal: true,
-            job_files: Vec::new(),
-            siblings: Vec::new(),
-        }));
-        let listener = Arc::clone(&self.told);
-        let teller = Teller::new(move |event: What| listener.lock().unwrap().extend(said(&event)));
+        let environment = self.environment(place, transport, secrets, functions);
+        let (listener, once) = (Arc::clone(&self.told), Arc::clone(&self.once));
+        let teller = Teller::new(move |event: What| {
+            let mut told = listener.lock().unwrap();
+            told.extend(said(&event));
+            if let Some((_, act)) = once.lock().unwrap().take_if(|(line, _)| *line < told.len()) {
+                act();
+            }
+        });
         let steps = step::build(&plan, &environment);
         let resume = match self.journal.runs().unwrap().last() {
             Some(run) => Resume::Of(Box::new(run.clone())),

@@ -23,6 +23,15 @@ impl Edit {
     }
 }
 
+/// What becomes of the jobs' files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// There are none.
+    None,
+    Written,
+    Committed,
+}
+
 pub struct Scenario {
     pub name: &'static str,
     pub jobs: Vec<Value>,
@@ -33,12 +42,18 @@ pub struct Scenario {
     pub revert_all: bool,
     /// The person says no once somebody else has changed a job.
     pub denies: bool,
-    /// The jobs have files.
-    pub files: bool,
+    pub files: Files,
     /// It is no patch: the job is scaled (`scale`), or stopped before and started (`start`).
     pub service: Option<&'static str>,
     /// What becomes of it without a fault.
     pub usual: Class,
+}
+
+impl Scenario {
+    /// What is written to the files is committed.
+    pub fn commits(&self) -> bool {
+        self.files == Files::Committed
+    }
 }
 
 pub fn all() -> Vec<Scenario> {
@@ -49,7 +64,7 @@ pub fn all() -> Vec<Scenario> {
         edit: None,
         revert_all: false,
         denies: false,
-        files: false,
+        files: Files::None,
         service: None,
         usual,
     };
@@ -60,7 +75,7 @@ pub fn all() -> Vec<Scenario> {
     };
     let edited = |name, edit, usual| Scenario { edit: Some(edit), ..one(name, "git-new", true, usual) };
     let all_back = |scenario| Scenario { revert_all: true, ..scenario };
-    let filed = |scenario| Scenario { files: true, ..scenario };
+    let filed = |scenario| Scenario { files: Files::Written, ..scenario };
     let one_fails = |name| {
         let jobs = vec![job("api", true, None), job("db", false, None), job("web", false, Some("api"))];
         let images = vec![("api", "git-new"), ("db", "MODE=fast"), ("web", "git-bad")];
@@ -90,6 +105,12 @@ pub fn all() -> Vec<Scenario> {
     ]
 }
 
+/// What is committed as it is written. These take git's time, which is no virtual one.
+pub fn committed() -> Vec<Scenario> {
+    let with_files = all().into_iter().filter(|scenario| scenario.files == Files::Written);
+    with_files.map(|scenario| Scenario { files: Files::Committed, ..scenario }).collect()
+}
+
 /// What is no patch, and registers all the same.
 pub fn services() -> Vec<Scenario> {
     let one = |name, looks, service| Scenario {
@@ -99,7 +120,7 @@ pub fn services() -> Vec<Scenario> {
         edit: None,
         revert_all: false,
         denies: false,
-        files: false,
+        files: Files::None,
         service: Some(service),
         usual: Class::Done,
     };
@@ -144,7 +165,8 @@ pub fn plan(scenario: &Scenario) -> String {
     let on_failure = if scenario.revert_all { "revert-all" } else { "stop" };
     format!(
         "plan \"patch-image\" {{\n  operation = \"patch\"\n  wave \"patch\" {{\n    step \"nomad_patch\" \"image\" {{\n      \
-         on_failure = \"{on_failure}\"\n{services}    }}\n  }}\n}}\n"
+         on_failure = \"{on_failure}\"\n      commit = {}\n{services}    }}\n  }}\n}}\n",
+        scenario.commits()
     )
 }
 
@@ -155,6 +177,14 @@ fn service(name: &str) -> String {
         _ => "step \"nomad_start\" \"it\" {\n      jobs = [\"web\"]\n    }",
     };
     format!("plan \"{name}\" {{\n  operation = \"other\"\n  wave \"it\" {{\n    {step}\n  }}\n}}\n")
+}
+
+/// What a job's file is to become.
+pub fn after(id: &str, looks: &str) -> String {
+    match looks.strip_prefix("MODE=") {
+        Some(mode) => file(id).replace("\"slow\"", &format!("\"{mode}\"")),
+        None => file(id).replace(OLD, looks),
+    }
 }
 
 /// The same job as a file.

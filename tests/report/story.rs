@@ -89,10 +89,10 @@ fn errors_go_to_stderr_and_name_the_remedy() {
 #[test]
 fn what_is_told_during_a_prompt_comes_after_it() {
     let (out, _) = written(Options::default(), &Secrets::default(), |reporter| {
-        reporter.suspend(|| {
-            reporter.event(&event(0, false, What::Note { text: "meanwhile".into() }));
-            reporter.say("more");
-        });
+        let held = reporter.hold();
+        reporter.event(&event(0, false, What::Note { text: "meanwhile".into() }));
+        reporter.say("more");
+        drop(held);
         reporter.say("after");
     });
     assert_eq!(out, "meanwhile\nmore\nafter\n");

@@ -335,7 +335,7 @@ fn short_forms_are_found() {
     );
     assert_eq!(
         said("check.intervall", &checked, &whole),
-        "`intervall` means nothing in group.api.service.web.check.up (did you mean 'interval'?)"
+        "there is no check 'intervall' in group.api.service.web (there is up)"
     );
     checked["TaskGroups"][0]["Services"][1]["Checks"] = json!([{ "Type": "tcp" }]);
     assert_eq!(

@@ -36,6 +36,7 @@ fn help(near: Option<&String>, known: &[String]) -> String {
     match (near, known) {
         (Some(near), _) => format!(" (did you mean '{near}'?)"),
         (None, []) => String::new(),
+        (None, [one]) => format!(" (there is {one})"),
         (None, known) => format!(" (there are {})", text::list(known)),
     }
 }
