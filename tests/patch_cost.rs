@@ -130,7 +130,8 @@ fn at(log: &[String], entry: &str) -> usize {
     log.iter().position(|one| one == entry).unwrap_or_else(|| panic!("no {entry} in {log:#?}"))
 }
 
-/// Bare HTTP reads, plans and registers a job; a patch asks for its source besides, and for nothing else.
+/// Bare HTTP reads, plans and registers a job; a patch asks for its source besides, and once for the server's
+/// version and for deployments that are going on.
 #[tokio::test(start_paused = true)]
 async fn each_job_costs_four_requests() {
     for count in [1, 20] {
@@ -138,8 +139,10 @@ async fn each_job_costs_four_requests() {
         assert_eq!(finished.ending, Ending::Done, "{}", finished.summary);
         assert!(after.iter().all(|image| image.ends_with("a:2")), "{after:?}");
         let requests = log.iter().filter(|one| !one.starts_with("stores")).count();
-        assert_eq!(requests, 4 * count + 1, "{log:#?}");
-        assert_eq!(log.iter().filter(|one| *one == "GET /v1/agent/self").count(), 1);
+        assert_eq!(requests, 4 * count + 2, "{log:#?}");
+        for once in ["GET /v1/agent/self", "GET /v1/deployments"] {
+            assert_eq!(log.iter().filter(|one| *one == once).count(), 1);
+        }
         for name in names(count) {
             let of = |rest: &str| at(&log, &rest.replace("JOB", &format!("/v1/job/{name}")));
             assert!(of("GET JOB") < of("POST JOB/plan"), "{name}: {log:#?}");
@@ -194,7 +197,7 @@ async fn the_command_adds_only_the_list_of_jobs() {
         let text = site.patch(&[tag]).await;
         assert!(text.contains("unsaved patch: job-00"), "{text}");
         let requests = std::mem::take(&mut *site.log.lock().unwrap());
-        assert_eq!(requests.len(), 4 * 12 + 2, "{requests:#?}");
+        assert_eq!(requests.len(), 4 * 12 + 3, "{requests:#?}");
         assert_eq!(requests.iter().filter(|one| *one == "GET /v1/jobs").count(), 1);
     }
 }
@@ -206,7 +209,7 @@ async fn git_is_started_as_often_for_many_files_as_for_few() {
         eprintln!("skipped: there is no git");
         return;
     }
-    for (arguments, most) in [(&["job-*=2"][..], 2), (&["job-*=2", "--commit"][..], 23)] {
+    for (arguments, most) in [(&["job-*=2"][..], 2), (&["job-*=2", "--commit"][..], 24)] {
         let mut counts = Vec::new();
         for jobs in [2, 15] {
             let site = Site::new(jobs, "files = [\"jobs/*.nomad.hcl\"]").await;

@@ -26,7 +26,6 @@ mod stopped;
 mod validate;
 
 pub use crate::lasting::{Drift, Drifted, How};
-pub use crate::nomad::JobState;
 pub use crate::step::{OnFailure, Only, ServiceChange, Wanted};
 pub use downtime::{Known, last_stop};
 pub use drift::drift;
@@ -49,6 +48,6 @@ pub use runs::{
 pub use sandbox::SandboxPlace;
 pub use save::{Saving, drift_to_save, to_save};
 pub use service::{Verb, service_plan};
-pub use status::{JobRow, Status, status};
+pub use status::{JobRow, Status, glance, status};
 pub use stopped::refuse_stopped;
 pub use validate::{Checked, validate};

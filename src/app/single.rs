@@ -9,7 +9,7 @@ use crate::engine::{Blobs, Facts};
 use crate::environment::Environment;
 use crate::journal::Journal;
 use crate::lasting::{self, Change, Drift, DriftError, How};
-use crate::nomad::{Client, NomadError, planned_apart};
+use crate::nomad::{Client, DiffLine, NomadError, planned_apart};
 use crate::plan::{Plan, StepKind};
 
 /// What a made plan does to single services.
@@ -74,7 +74,7 @@ pub(super) async fn other_than_kept(
         if lines_apart.is_empty() {
             continue;
         }
-        let words = lines_apart.iter().flat_map(|line| line.lines()).map(|line| match line.split_once(' ') {
+        let words = lines_apart.iter().flat_map(DiffLine::lines).map(|line| match line.split_once(' ') {
             Some(("~" | "+" | "-", rest)) => rest.to_owned(),
             _ => line,
         });

@@ -3,6 +3,7 @@
 use super::downtime;
 use super::failure::{Failure, chain};
 use super::open::Opened;
+use crate::base::text;
 use crate::environment::{Environment, ReachError};
 use crate::journal::{self, Holder};
 use crate::lasting::{self, Unsaved};
@@ -36,6 +37,27 @@ pub struct JobRow {
     pub health: JobHealth,
     /// Why it has no place, and what would give it one; where it has none.
     pub advice: Option<Advice>,
+}
+
+/// `3 of 4 jobs healthy; 1 finished, 2 waiting`: what isn't to run now isn't counted as ill.
+pub fn glance(jobs: &[JobRow]) -> String {
+    let of = |state: JobState| jobs.iter().filter(|job| job.health.state == state).count();
+    let resting = [JobState::Finished, JobState::Stopped, JobState::Waiting];
+    let resting: Vec<String> = resting
+        .into_iter()
+        .filter(|state| of(*state) > 0)
+        .map(|state| format!("{} {state}", of(state)))
+        .collect();
+    let to_run = jobs.iter().filter(|job| !job.health.rests()).count();
+    let mut words = match to_run {
+        0 => String::new(),
+        all => format!("{} of {} healthy", of(JobState::Healthy), text::count(all, "job")),
+    };
+    if !resting.is_empty() {
+        let between = if words.is_empty() { "no job is to run now: " } else { "; " };
+        words.push_str(&format!("{between}{}", resting.join(", ")));
+    }
+    words
 }
 
 /// Looks at everything; what doesn't answer is part of the picture.

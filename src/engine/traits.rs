@@ -107,6 +107,7 @@ pub enum Touched {
 /// Why a step failed. `Display` tells only this error; the cause is its source.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
+#[expect(clippy::struct_excessive_bools, reason = "any of them may hold beside the others")]
 pub struct StepError {
     pub message: String,
     pub help: Option<String>,

@@ -73,7 +73,7 @@ impl Step for NomadStop {
         let bound = Some(json!({ "jobs": wanted.jobs, "purge": wanted.purge }));
         // By this the copies are found again.
         let precondition = json!({ "stopping": wanted.jobs });
-        Ok(Preview { lines, changes, bound, undo, precondition, ..Preview::new(summary, decision) })
+        Ok(Preview { lines, changes, bound, precondition, undo, ..Preview::new(summary, decision) })
     }
 
     async fn execute(&self, cx: &Context, _: Preview) -> Result<Outcome, StepError> {

@@ -8,7 +8,6 @@ use crate::base::text;
 use crate::cli::args::Global;
 use crate::cli::ui::Ui;
 use crate::journal::Run;
-
 use crate::report::Table;
 
 /// Shows an environment at a glance: resources, jobs, last run, downtime
@@ -53,7 +52,7 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
         Some(Err(error)) => reporter.say(&format!("nomad      {error}")),
         Some(Ok(jobs)) if jobs.is_empty() => reporter.say("nomad      answers, and has no job"),
         Some(Ok(jobs)) => {
-            reporter.say(&format!("nomad      {}", summary(jobs)));
+            reporter.say(&format!("nomad      {}", app::glance(jobs)));
             let mut table =
                 Table::new(["JOB", "STATUS", "VERSION", "HEALTHY", "IMAGE"]).keeping(["JOB", "IMAGE"]);
             for job in jobs {
@@ -132,27 +131,6 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
         reporter.say(&app::ways_out(&opened.settings.name, &status.write_flags));
     }
     Ok(Code::Done)
-}
-
-/// `3 of 4 jobs healthy; 1 finished, 2 waiting`: what isn't to run now isn't counted as ill.
-fn summary(jobs: &[app::JobRow]) -> String {
-    let of = |state: app::JobState| jobs.iter().filter(|job| job.health.state == state).count();
-    let resting = [app::JobState::Finished, app::JobState::Stopped, app::JobState::Waiting];
-    let resting: Vec<String> = resting
-        .into_iter()
-        .filter(|state| of(*state) > 0)
-        .map(|state| format!("{} {state}", of(state)))
-        .collect();
-    let to_run = jobs.iter().filter(|job| !job.health.rests()).count();
-    let mut words = match to_run {
-        0 => String::new(),
-        all => format!("{} of {} healthy", of(app::JobState::Healthy), text::count(all, "job")),
-    };
-    if !resting.is_empty() {
-        let between = if words.is_empty() { "no job is to run now: " } else { "; " };
-        words.push_str(&format!("{between}{}", resting.join(", ")));
-    }
-    words
 }
 
 /// The repository's last part and the tag.
