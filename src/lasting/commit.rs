@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::files::{Overlay, inputs, job_file_names, job_files, read_file, var_files};
 use super::git::{Branch, Entry, Git, GitError};
-use super::making::{New, Stand, unstage};
+use super::making::{New, Stand};
 use super::own::OwnCommits;
 use super::replace::Replacement;
 use super::writeback::{Asked, WriteBack};
@@ -68,6 +68,8 @@ struct File {
     after: String,
     /// As it lies in the work tree, which may have more changes.
     here: String,
+    /// The object that the index holds, where that was left behind by a run that was cut off.
+    left: Option<String>,
 }
 
 /// Where a commit is pushed to.
@@ -91,10 +93,14 @@ pub struct Committed {
 }
 
 impl File {
-    /// Whether the index may have it so: as HEAD does, or with what is to be committed and nothing else,
-    /// which a run leaves that is cut off right before its commit.
+    /// The objects that the index may hold: as HEAD has it, or what is to be committed and nothing else, which
+    /// a run leaves that is cut off right before its commit; or what one left that was cut off right after it.
+    fn stages(&self) -> Vec<&str> {
+        [&self.entry.blob, &self.after].into_iter().chain(&self.left).map(String::as_str).collect()
+    }
+
     fn may_stage(&self, staged: Option<&Entry>) -> bool {
-        staged.is_some_and(|staged| staged.blob == self.entry.blob || staged.blob == self.after)
+        staged.is_some_and(|staged| self.stages().contains(&staged.blob.as_str()))
     }
 }
 
@@ -188,6 +194,12 @@ impl Commit {
             let (branch, head) = (&self.stand.branch, self.stand.head.get(..7).unwrap_or_default());
             words.push(format!("committed to {branch}: these lines of {}{push}", text::list(&names)));
             words.push(format!("  only while {branch} is at {head} and nobody has changed these files"));
+            for file in self.files.iter().filter(|file| file.left.is_some()) {
+                words.push(format!(
+                    "  git's index has {} as it was before the last commit of blackstart's: it is brought along",
+                    file.name
+                ));
+            }
             if shown.is_none_or(|shown| shown.changes() != self.back.changes()) {
                 let changes = self.back.changes().into_iter();
                 words.extend(changes.map(|(file, old, new)| {
@@ -268,9 +280,10 @@ impl Commit {
         let texts: BTreeMap<&str, &str> =
             texts.iter().map(|file| (file.name.as_str(), file.after.as_str())).collect();
         let mut files = Vec::new();
-        for File { name, path, entry, .. } in &self.files {
-            if let Some(text) = texts.get(name.as_str()) {
-                files.push(New { name, path, mode: &entry.mode, text });
+        for file in &self.files {
+            if let Some(text) = texts.get(file.name.as_str()) {
+                let File { name, path, entry, .. } = file;
+                files.push(New { name, path, mode: &entry.mode, text, stages: file.stages() });
             }
         }
         if !files.is_empty() {
@@ -324,14 +337,14 @@ async fn to_commit(
             continue;
         };
         let here = Overlay::default().read(environment.root(), &name).map_err(GitError::Start)?;
-        let file = File { name, path, entry, after, here };
+        let mut file = File { name, path, entry, after, here, left: None };
         let staged = staged.get(&file.path);
         if !file.may_stage(staged) {
             if !is_left_behind(git, stand, own, &file, staged).await? {
                 let name = &file.name;
                 return refused(format!("{name} has staged changes: commit or unstage them first"));
             }
-            unstage(git, &[&file.path]).await?;
+            file.left = staged.map(|staged| staged.blob.clone());
         }
         files.push(file);
     }

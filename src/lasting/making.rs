@@ -34,6 +34,8 @@ pub(super) struct New<'a> {
     pub path: &'a str,
     pub mode: &'a str,
     pub text: &'a str,
+    /// The objects that the index may hold in its place; anything else, somebody staged.
+    pub stages: Vec<&'a str>,
 }
 
 impl Stand {
@@ -120,6 +122,15 @@ impl Stand {
         if let Some(what) = self.moved(git).await? {
             return Err(not_committed(&format!("{what} meanwhile")));
         }
+        // Hooks and signatures take their time.
+        let paths: Vec<&str> = files.iter().map(|file| file.path).collect();
+        let staged = git.staged(&paths).await?;
+        let is_as_before = |file: &&New<'_>| {
+            staged.get(file.path).is_some_and(|now| file.stages.contains(&now.blob.as_str()))
+        };
+        if let Some(file) = files.iter().find(|file| !is_as_before(file)) {
+            return Err(not_committed(&format!("somebody staged {} meanwhile", file.name)));
+        }
         // Before the branch moves: an index that is behind it would take the commit back with a person's
         // next one, and one that can't be written now can't be put right afterwards.
         if let Err(error) = put(git, &entries, None).await {
@@ -160,7 +171,7 @@ async fn unstaged(git: &Git, files: &[New<'_>]) -> String {
 }
 
 /// Has the index hold files, by their paths below the top, as HEAD does.
-pub(super) async fn unstage(git: &Git, paths: &[&str]) -> Result<(), GitError> {
+async fn unstage(git: &Git, paths: &[&str]) -> Result<(), GitError> {
     let paths: Vec<String> = paths.iter().map(|path| format!(":(top,literal){path}")).collect();
     let mut arguments = vec!["reset", "-q", "--"];
     arguments.extend(paths.iter().map(String::as_str));
