@@ -192,7 +192,7 @@ fn only_the_image_changes(site: &Site) {
     let change = format!("\"{}\" → \"{}\"", image(JOB, "git-5d20c8f1"), image(JOB, "git-new"));
     let places = [&*change, "Approved by", "1 of 1 healthy", "Done:"].map(|text| out.place(text));
     assert!(places.is_sorted(), "{places:?} in {out}");
-    assert_eq!(out.stdout.matches(&change).count(), 1, "{out}");
+    assert_eq!(out.stdout.matches(&format!("/ image: {change}")).count(), 1, "{out}");
     out.says("written to nomad-jobs/job_creation.nomad.hcl");
 
     // The source beside the job says the same, and is otherwise as it was.
