@@ -67,7 +67,7 @@ fn what_was_given_up_holds_no_stop() {
     let image = site.image("web");
     site.image_by_hand("web", "registry.example.com/web:hot");
     site.stop().code(3).says("2 unsaved patches").says("web runs other than");
-    site.run(&["patch", "drop", "api"]).code(0);
+    site.run(&["patch", "drop", "api", "--yes"]).code(0);
     // What else runs is lost all the same.
     site.stop().code(3).never_says("unsaved").never_says("api runs").says("web runs other than");
     site.image_by_hand("web", &image);
