@@ -10,7 +10,8 @@ use blackstart::base::Source;
 use blackstart::hcl::trace::Place;
 use blackstart::hcl::{Block, Body, Item, JsonNode, JsonNodeKind};
 use blackstart::jobspec::{
-    Edit, EditError, Edits, Inputs, Path, Wanted, apply, edit_at, edits, parse, places, undo,
+    Change, Edit, EditError, Edits, Inputs, Path, Wanted, apply, edit_at, edits, edits_of, parse, places,
+    undo,
 };
 use serde_json::Value as Json;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
@@ -73,10 +74,10 @@ impl Files {
         let mut expected = before.clone();
         let old = path.set(&mut expected, &value).unwrap();
         let json = after.json();
-        for also in &made.also {
-            let also: Path = also.parse().unwrap();
-            assert_ne!(also.get(&before), also.get(&json), "{also}");
-            also.set(&mut expected, &also.get(&json).cloned().unwrap_or_default()).unwrap();
+        for Change { path: also, old, new } in &made.also {
+            assert_ne!(old, new, "{also}");
+            assert_eq!(also.get(&before).unwrap_or(&Json::Null), old);
+            also.set(&mut expected, new).unwrap();
         }
         assert_eq!(corpus::difference("", &json, &expected), None, "{path}");
         if !old.is_null() {
@@ -339,5 +340,33 @@ fn an_image_is_edited_where_it_comes_from() {
         }
     }
     println!("{done} images edited in locals, defaults and var files");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// In the job's own expression, whatever it refers to: one line of the job file, and nothing else changes.
+#[test]
+fn an_image_is_written_in_the_place_of_what_it_refers_to() {
+    let (mut done, mut failures) = (0, Vec::new());
+    for (name, files) in sound() {
+        let job = files.json();
+        for (moved, path, image, _) in moved(&files) {
+            let path: Path = path.parse().unwrap();
+            let value = Json::from(format!("mirror.example.com:5000/{image}-x9"));
+            let wanted = [Wanted { path: path.clone(), value: value.clone() }];
+            let made =
+                edits_of(&parse(&moved.job, &moved.inputs).unwrap(), &moved.inputs, &wanted, &|_| true)
+                    .unwrap();
+            let after = moved.edited(&made.edits);
+            let mut expected = job.clone();
+            path.set(&mut expected, &value).unwrap();
+            let one = changed_lines(&moved, &after).is_some_and(|lines| lines.len() == 1);
+            let here = made.edits.len() == 1 && made.edits[0].file == moved.job.name;
+            if !one || !here || corpus::difference("", &after.json(), &expected).is_some() {
+                failures.push(format!("{name}: {made:?}"));
+            }
+            done += 1;
+        }
+    }
+    println!("{done} images written where they are used");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

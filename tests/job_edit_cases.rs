@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use blackstart::base::Source;
-use blackstart::jobspec::{Edit, EditError, Inputs, Wanted, apply, edit_at, edits, parse, undo};
+use blackstart::jobspec::{
+    Edit, EditError, Inputs, Job, Wanted, apply, edit_at, edits, edits_of, parse, undo,
+};
 use serde_json::{Value as Json, json};
 
 const IMAGE: &str = "group.g.task.t.config.image";
@@ -39,11 +41,16 @@ fn try_with(text: &str, inputs: &Inputs, all: &[Wanted]) -> Result<Done, EditErr
     let source = Source::new("f.hcl", text);
     let made = edits(&source, inputs, all)?;
     let own: Vec<Edit> = made.edits.iter().filter(|edit| edit.file == "f.hcl").cloned().collect();
-    Ok(Done { text: apply(text, &own), edits: made.edits, also: made.also })
+    let also = made.also.iter().map(|also| also.path.to_string()).collect();
+    Ok(Done { text: apply(text, &own), edits: made.edits, also })
 }
 
 fn set(text: &str, path: &str, value: impl Into<Json>) -> Done {
     try_with(text, &inputs(), &[wanted(path, value)]).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn job(text: &str) -> Job {
+    parse(&Source::new("f.hcl", text), &inputs()).unwrap()
 }
 
 /// What becomes of a text when a value is set: the lines that are new.
@@ -159,6 +166,42 @@ fn the_expression_is_followed() {
         ("", "\"x$${y}:1\"", "x${z}:1", "image = \"x$${z}:1\""),
     ] {
         assert_eq!(lines(&image(before, expr), IMAGE, new), [changed], "{expr}");
+    }
+}
+
+#[test]
+fn an_expression_can_be_written_anew_where_it_stands() {
+    let before = "locals {\n  r = \"r.example.com\"\n  t = \"1\"\n  m = { i = \"a:1\" }\n}\n";
+    for (expr, new, made) in [
+        ("\"${local.r}/x:${local.t}\"", "r.example.com/x:2", "\"${local.r}/x:2\""),
+        ("\"${local.r}/x:${local.t}\"", "r.example.com/x@sha256:0", "\"${local.r}/x@sha256:0\""),
+        ("\"${local.r}/x:${local.t}\"", "q:5/y:1", "\"q:5/y:${local.t}\""),
+        ("\"${local.r}/x:${local.t}\"", "r.example.com:5/x:1", "\"r.example.com:5/x:${local.t}\""),
+        ("\"${local.r}/x:${local.t}\"", "q:5/y:2", "\"q:5/y:2\""),
+        ("\"${ local.r }/x:${ (local.t) }-a\"", "r.example.com/x:2-a", "\"${ local.r }/x:2-a\""),
+        ("\"\\u00e9/x:${local.t}\"", "é/x:2", "\"\\u00e9/x:2\""),
+        ("\"${meta.m}/x:${local.t}\"", "${meta.m}/x:${y}", "\"${meta.m}/x:$${y}\""),
+        ("\"${local.m[\"i\"]}b\"", "a:2b", "\"a:2b\""),
+        ("(local.t)", "q\"", "(\"q\\\"\")"),
+        ("local.m[\"i\"]", "a:2", "\"a:2\""),
+    ] {
+        let text = image(before, expr);
+        let wanted = [wanted(IMAGE, new)];
+        let done = edits_of(&job(&text), &inputs(), &wanted, &|_| true);
+        let done = done.unwrap_or_else(|error| panic!("{expr}: {error}"));
+        assert_eq!(apply(&text, &done.edits), image(before, made), "{expr}");
+        assert_eq!((done.edits.len(), done.also.len(), done.parted), (1, 0, false), "{expr}");
+    }
+    // What others take as well, or what functions make, is no place of its own.
+    for (expr, new) in [
+        ("local.t == \"1\" ? local.m.i : \"b\"", "a:2"),
+        ("\"%{ if true }${local.m.i}%{ endif }\"", "a:2"),
+        ("trimspace(local.m.i)", "a:2"),
+    ] {
+        let text = image(before, expr);
+        let source = Source::new("f.hcl", text.as_str());
+        let here = edits_of(&job(&text), &inputs(), &[wanted(IMAGE, new)], &|_| true).unwrap();
+        assert_eq!(here, edits(&source, &inputs(), &[wanted(IMAGE, new)]).unwrap(), "{expr}");
     }
 }
 
@@ -356,6 +399,15 @@ fn heredocs_keep_their_shape() {
             .text
             .contains("          a=1\n          c=3\n            b=")
     );
+    // A heredoc ends with the end of a line, and where its mark stands: other texts are quoted.
+    for (new, quoted) in [("x", "\"x\""), ("a\nEOT\nb\n", "\"a\\nEOT\\nb\\n\""), ("", "\"\"")] {
+        let line = format!("data        = {quoted}");
+        assert_eq!(lines(&text, data, new), [line.as_str()], "{new:?}");
+    }
+    let made = text.replace("$${x}", "${local.x}");
+    let made = format!("locals {{\n  x = \"1\"\n}}\n{made}");
+    let why = refused(&made, &inputs(), data, "a=1\n  b=1");
+    assert!(why.contains("its heredoc ends with the end of a line"), "{why}");
 }
 
 #[test]

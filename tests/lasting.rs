@@ -19,6 +19,8 @@ mod others;
 mod overtaken;
 #[path = "lasting/patch.rs"]
 mod patch;
+#[path = "lasting/places.rs"]
+mod places;
 #[path = "lasting/site.rs"]
 mod site;
 #[path = "lasting/stop.rs"]

@@ -183,6 +183,7 @@ fn a_nomad_that_wants_a_certificate() {
         ("ca.pem", "blackstart.hcl", "there is no certificate in it"),
         ("client_key = \"cli-key.pem\"", "", "`client_cert` needs a `client_key` beside it"),
         ("server.global.nomad", "no such name", "can't be the name of a server"),
+        ("server.global.nomad", "127.0.0.1", "can't be the name of a server"),
     ] {
         assert!(whole.contains(without), "{without}");
         points_at(&fixture, &https, &whole.replace(without, with));

@@ -62,6 +62,7 @@ pub(super) fn siblings(
             last_stop: None,
             recorded: BTreeMap::new(),
             rehearsal: false,
+            whole: settings.env_file.is_none(),
             job_files: job_files.to_vec(),
             siblings: Vec::new(),
         }))

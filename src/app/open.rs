@@ -335,6 +335,7 @@ impl Opened {
             last_stop: downtime::last_stop(&self.journal.runs()?),
             recorded: self.recorded()?,
             rehearsal: false,
+            whole: true,
             job_files,
             siblings,
         })))

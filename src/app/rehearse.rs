@@ -144,6 +144,7 @@ pub async fn rehearse(
         last_stop: stopped,
         recorded: BTreeMap::new(),
         rehearsal: true,
+        whole: false,
         job_files: Vec::new(),
         siblings: Vec::new(),
     }));

@@ -63,10 +63,10 @@ pub(super) async fn approve(run: &Run, looked: &Looked, approval: Approval) -> R
                 if also.len() == 1 { "is" } else { "are" },
                 left(run)
             );
-            let help = format!(
-                "give --approve {digest} in its place, or run it in a terminal without it; a patch with \
-                 --live-only leaves the files alone"
-            );
+            let sparing = looked.previews.values().find_map(|preview| preview.sparing);
+            let sparing = sparing.map(|way| format!("; {way}")).unwrap_or_default();
+            let help =
+                format!("give --approve {digest} in its place, or run it in a terminal without it{sparing}");
             return Err(denied(summary, Some(help)));
         }
         Approval::Yes => Answer::Yes { who: run.who.clone(), how: "--yes".into() },

@@ -43,6 +43,8 @@ pub struct Preview {
     pub breach: Option<Breach>,
     /// Other environments that are protected, and change with it: approved as their own changes are.
     pub protects: Vec<String>,
+    /// What leaves those alone, as a whole clause, where there is such a way.
+    pub sparing: Option<&'static str>,
     /// What was seen, and what is meant: kept in the intent, for reconciling and for guards that count
     /// a whole run.
     pub precondition: Value,
@@ -67,6 +69,7 @@ impl Preview {
             bound: None,
             breach: None,
             protects: Vec::new(),
+            sparing: None,
             precondition: Value::Null,
             undo: None,
             material: None,

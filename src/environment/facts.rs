@@ -42,6 +42,8 @@ pub struct Parts {
     pub recorded: BTreeMap<String, serde_json::Value>,
     /// No child is started.
     pub rehearsal: bool,
+    /// Whether `variables` has all that the environment will have.
+    pub whole: bool,
     /// What the `nomad_job` steps of the project's plans name.
     pub job_files: Vec<JobFiles>,
     /// The project's other environments, as far as they are known without their env files and Terraform.

@@ -128,9 +128,13 @@ impl Environment {
         Ok(Client::new(transport, &address, access, self.clock().clone()))
     }
 
-    /// The namespace that this environment works in.
-    pub fn nomad_namespace(&self) -> String {
-        self.namespace_given().unwrap_or_else(|| "default".to_owned())
+    /// The namespace that this environment works in; none where a variable may say so that isn't known.
+    pub fn nomad_namespace(&self) -> Option<String> {
+        let given = self.namespace_given();
+        if given.is_none() && !self.parts.whole {
+            return None;
+        }
+        Some(given.unwrap_or_else(|| "default".to_owned()))
     }
 
     fn namespace_given(&self) -> Option<String> {

@@ -82,7 +82,12 @@ pub enum Distrust {
 impl HttpError {
     /// Whether the request cannot have reached the server.
     pub fn never_sent(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::BadUrl(_) | Self::NotConnected { .. } | Self::Tls { .. })
+        match self {
+            Self::Refused(_) | Self::BadUrl(_) | Self::NotConnected { .. } => true,
+            // That is only said once the connection stands.
+            Self::Tls { why, .. } => *why != Distrust::Ours,
+            Self::TimedOut { .. } | Self::TooLarge(_) | Self::Broken { .. } => false,
+        }
     }
 }
 

@@ -90,7 +90,12 @@ impl Transport for Sockets {
             .await
             .map_err(failed)?;
         let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+        // It has answered: whatever goes wrong now, it had the request.
+        let broken = |error: reqwest::Error| match failure(&error, &self.called(&request.url), after) {
+            late @ HttpError::TimedOut { .. } => late,
+            _ => HttpError::Broken { url: self.called(&request.url), reason: innermost(&error) },
+        };
+        while let Some(chunk) = answer.chunk().await.map_err(broken)? {
             if body.len() + chunk.len() > LARGEST_ANSWER {
                 return Err(HttpError::TooLarge(origin(&request.url)));
             }
@@ -108,7 +113,8 @@ fn failure(error: &reqwest::Error, at: &str, after: Duration) -> HttpError {
         return HttpError::TimedOut { url: at.to_owned(), after };
     }
     let reason = innermost(error);
-    if let Some(why) = distrust(error) {
+    // A certificate of ours is refused once the connection stands; whatever else comes then is a broken one.
+    if let Some(why) = distrust(error).filter(|why| error.is_connect() || *why == Distrust::Ours) {
         return HttpError::Tls { url: at.to_owned(), reason, why };
     }
     if error.is_connect() {
@@ -124,7 +130,7 @@ fn failure(error: &reqwest::Error, at: &str, after: Duration) -> HttpError {
     HttpError::Broken { url: at.to_owned(), reason }
 }
 
-/// Why no TLS connection comes about between us and a server, where that is so: then it has read nothing.
+/// What stands between us and a server over TLS, where an error is about that.
 fn distrust(error: &reqwest::Error) -> Option<Distrust> {
     Some(match causes(error).find_map(tls)? {
         rustls::Error::InvalidCertificate(

@@ -38,7 +38,7 @@ pub enum TlsError {
     Unfit { what: &'static str, path: PathBuf, reason: String },
     #[error("a client certificate needs its key, and a key its certificate: the {0} is missing")]
     Half(&'static str),
-    #[error("'{0}' can't be the name of a server")]
+    #[error("'{0}' can't be the name of a server: one is wanted that stands in its certificate, no address")]
     BadName(String),
     #[error("no connection can be prepared: {0}")]
     Other(String),
@@ -121,7 +121,12 @@ impl Tls {
         }
         let mut way = Way::Plain;
         if let Some(name) = self.server_name.as_ref().filter(|_| address.starts_with("https://")) {
-            format!("https://{name}/").parse::<http::Uri>().map_err(|_| TlsError::BadName(name.clone()))?;
+            // An address would be gone to, in the place of the server's.
+            let is_name = format!("https://{name}/").parse::<http::Uri>().is_ok()
+                && name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_err();
+            if !is_name {
+                return Err(TlsError::BadName(name.clone()));
+            }
             builder = builder.dns_resolver(Arc::new(AsNamed { host: host_of(address) }));
             way = Way::Named(name.clone());
         }

@@ -1,31 +1,66 @@
 //! What edited texts change in the job files of an environment, found by evaluating them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::files::{JobFile, Overlay, inputs, job_files, read_file, var_files};
-use crate::base::{Diagnostics, threads};
+use crate::base::{Diagnostics, text, threads};
 use crate::environment::Environment;
-use crate::jobspec::{Job, Path};
+use crate::jobspec::{Change, Job, Path};
+
+/// Of one job, this many values that change are told, and how many more there are.
+const TOLD: usize = 6;
+
+/// What stands on one line of a value.
+const LONG: usize = 200;
 
 /// One job file that evaluates to something else.
 pub(super) struct Changed {
     pub file: String,
-    job: String,
-    paths: Vec<String>,
+    pub job: String,
+    pub differences: Vec<Change>,
     /// Why it can't be told, where it can't.
     pub unknown: Option<String>,
 }
 
 impl Changed {
-    pub fn words(&self, environment: Option<&str>) -> String {
-        let whose = environment.map(|name| format!("'{name}' reads it too: ")).unwrap_or_default();
+    /// `JOB (FILE): PATH changes too: OLD → NEW`, with the name of the environment where it is `another` one.
+    pub fn words(&self, environment: &Environment, another: bool) -> String {
+        let name = environment.name();
+        let whose = if another { format!("'{name}' reads it too: ") } else { String::new() };
         let what = match &self.unknown {
             Some(why) => format!("whether it changes can't be told: {why}"),
-            None => format!("{} changes too", self.paths.join(", ")),
+            None => {
+                let mut told: Vec<String> = self.differences.iter().take(TOLD).map(difference).collect();
+                let more = self.differences.len().saturating_sub(TOLD);
+                told.extend((more > 0).then(|| format!("and {more} more")));
+                told.join("; ")
+            }
         };
-        format!("{whose}{} ({}): {what}", self.job, self.file)
+        environment.secrets().mask(&format!("{whose}{} ({}): {what}", self.job, self.file))
+    }
+
+    /// How much changes; what isn't known counts as one value.
+    pub fn count(&self) -> usize {
+        self.differences.len().max(1)
+    }
+}
+
+fn difference(Change { path, old, new }: &Change) -> String {
+    format!("{path} changes too: {} → {}", shown(path, old), shown(path, new))
+}
+
+/// The value at a path in a few words.
+pub(super) fn shown(path: &Path, value: &Value) -> String {
+    let text = match value.as_i64() {
+        Some(length) if path.is_span() => text::nanoseconds(length),
+        _ => value.to_string(),
+    };
+    if text.chars().count() <= LONG {
+        text
+    } else {
+        format!("{}…", text.chars().take(LONG).collect::<String>())
     }
 }
 
@@ -54,26 +89,16 @@ pub(super) fn changed(
         before.iter().filter(|file| read_it(file) && !known.contains(file.name.as_str())).collect();
     let found = threads::each(threads::cores(), &before, |JobFile { name, job }| {
         let now = read_file(environment, name, &inputs, after);
-        let (id, paths, unknown) = match (job, &now) {
+        let (id, differences, unknown) = match (job, &now) {
             (Ok(old), Ok(new)) if old.json == new.json => return None,
-            (Ok(old), Ok(new)) => (old.id().to_owned(), differing(&old.json, &new.json), None),
+            (Ok(old), Ok(new)) => (old.id().to_owned(), Path::differences(&old.json, &new.json), None),
             (Err(_), Err(_)) if !edited.contains(name.as_str()) => return None,
             (_, Err(found)) | (Err(found), _) => {
                 let why = found.0.first().map(|problem| problem.message.clone()).unwrap_or_default();
                 (job.as_ref().map_or("its job", Job::id).to_owned(), Vec::new(), Some(why))
             }
         };
-        Some(Changed { file: name.clone(), job: id, paths, unknown })
+        Some(Changed { file: name.clone(), job: id, differences, unknown })
     });
     Ok(found.into_iter().flatten().collect())
-}
-
-/// The paths at which two jobs differ.
-pub(super) fn differing(old: &Value, new: &Value) -> Vec<String> {
-    let all = |job: &Value| -> BTreeMap<String, Value> {
-        Path::every(job).into_iter().map(|(path, value)| (path.to_string(), value.clone())).collect()
-    };
-    let (old, new) = (all(old), all(new));
-    let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    paths.into_iter().filter(|path| old.get(*path) != new.get(*path)).cloned().collect()
 }

@@ -104,6 +104,7 @@ impl Commit {
     pub async fn look(
         environment: &Environment,
         asked: &[Asked],
+        shared: bool,
         own: &OwnCommits,
     ) -> Result<Self, CommitError> {
         let git = Git::of(environment).await?.ok_or(CommitError::NoTree)?;
@@ -125,7 +126,7 @@ impl Commit {
         names.dedup();
         let overlay = git.overlay(&stand.head, &names).await?;
         let committed = job_files(environment, &overlay)?;
-        let back = WriteBack::over(environment, &committed, &overlay, asked)?;
+        let back = WriteBack::over(environment, &committed, &overlay, asked, shared)?;
         if let Some((job, why)) = asked.iter().find_map(|one| Some((&one.job, back.lost(&one.job).first()?)))
         {
             return refused(format!("'{job}' as it is committed: {why}"));
@@ -167,7 +168,7 @@ impl Commit {
             let job = read_file(environment, self.back.file_of(&one.job)?, &inputs, &overlay).ok()?;
             let values = one.values.iter();
             let values = values.filter(|(path, value)| path.get(&job.json).unwrap_or(&Value::Null) == value);
-            Some(Asked { job: one.job.clone(), values: values.cloned().collect() })
+            Some(Asked { values: values.cloned().collect(), ..one.clone() })
         };
         let held = self.asked.iter().filter(|one| counts(&one.job)).filter_map(of);
         held.filter(|one| !one.values.is_empty()).collect()

@@ -44,21 +44,20 @@ impl Drift {
     /// Leaves out what differs only by changes that were given up: that is known, and nobody wants it kept.
     pub async fn without(mut self, given_up: &[Change], client: &Client) -> Result<Self, NomadError> {
         let mut jobs = Vec::new();
-        for mut job in std::mem::take(&mut self.jobs) {
+        for job in std::mem::take(&mut self.jobs) {
             let mut written = job.written.clone().unwrap_or_default();
             let mut set = false;
-            for change in given_up.iter().filter(|change| job.how == How::Differs && change.job == job.id) {
+            // What was registered since is another matter, whatever it says.
+            let meant = |change: &&Change| {
+                job.how == How::Differs && change.job == job.id && job.since.is_none_or(|at| at <= change.at)
+            };
+            for change in given_up.iter().filter(meant) {
                 let path = change.path.parse::<Path>();
                 set |= path.is_ok_and(|path| path.set(&mut written, &change.new).is_ok());
             }
-            if set {
-                let planned = client.plan(&written).await?;
-                if is_unchanged(&planned.diff) {
-                    continue;
-                }
-                job.lines = diff_lines(&planned.diff);
+            if !set || !is_unchanged(&client.plan(&written).await?.diff) {
+                jobs.push(job);
             }
-            jobs.push(job);
         }
         self.jobs = jobs;
         Ok(self)

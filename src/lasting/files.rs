@@ -85,10 +85,10 @@ pub fn read_file(
         .read(environment.root(), name)
         .map_err(|error| Diagnostics::from(Diagnostic::error(format!("{name} can't be read: {error}"))))?;
     let job = jobspec::parse(&Source::new(name, text), inputs)?;
-    let (own, there) = (job.json["Namespace"].as_str().unwrap_or_default(), environment.nomad_namespace());
-    if own.is_empty() || own == there {
+    let own = job.json["Namespace"].as_str().unwrap_or_default();
+    let Some(there) = environment.nomad_namespace().filter(|there| !own.is_empty() && own != there) else {
         return Ok(job);
-    }
+    };
     // Elsewhere it is another job, which none of our requests would find.
     let environment = environment.name();
     let message =

@@ -49,6 +49,7 @@ struct Seen<'r> {
     old: &'r Value,
     new: &'r Value,
     record: &'r Record,
+    step: &'r str,
     who: &'r str,
     certain: bool,
     commit: Option<&'r str>,
@@ -77,7 +78,7 @@ struct Before<'r> {
     key: Key<'r>,
     /// Right before an intent.
     last: Option<Seen<'r>>,
-    /// Before the run's first attempt at it: as that is what it puts back.
+    /// Before the step's first attempt at it: as that is what it puts back.
     first: Option<Seen<'r>>,
 }
 
@@ -86,7 +87,7 @@ pub fn ledger(records: &[Record]) -> Vec<Change> {
     in_order(read(records).0)
 }
 
-/// The changes that were given up: they may be live yet, and nobody wants them kept.
+/// The changes that were given up, and when: they may be live yet, and nobody wants them kept.
 pub fn given_up(records: &[Record]) -> Vec<Change> {
     in_order(read(records).1)
 }
@@ -102,20 +103,22 @@ fn read(records: &[Record]) -> (Book<'_>, Book<'_>) {
     let (mut book, mut given_up) = (Book::new(), Book::new());
     // What stood in the book before an intent whose outcome isn't known yet.
     let mut open: BTreeMap<(&RunId, &str), Vec<Before<'_>>> = BTreeMap::new();
-    // What stood there before a run's first attempt at it.
-    let mut first: BTreeMap<(&RunId, Key<'_>), Option<Seen<'_>>> = BTreeMap::new();
+    // What stood there before a step's first attempt at it.
+    let mut first: BTreeMap<(&RunId, &str, Key<'_>), Option<Seen<'_>>> = BTreeMap::new();
     for record in records {
         match &record.body {
             Body::StepIntended { step, precondition, who, .. } => {
                 let mut before = Vec::new();
                 let intended = jobs(precondition).flat_map(|(id, job)| changes_of(id, job));
                 for (key, old, new) in intended {
-                    let seen = Seen { old, new, record, who, certain: false, commit: None };
+                    let seen = Seen { old, new, record, step, who, certain: false, commit: None };
                     let last = book.insert(key, seen);
                     given_up.remove(&key);
-                    let first_of = (&record.run, key);
+                    let first_of = (&record.run, step.as_str(), key);
                     let old = match last {
-                        Some(own) if own.record.run == record.run => first.get(&first_of).copied().flatten(),
+                        Some(own) if own.record.run == record.run && own.step == step => {
+                            first.get(&first_of).copied().flatten()
+                        }
                         other => other,
                     };
                     first.insert(first_of, old);
@@ -153,7 +156,7 @@ fn read(records: &[Record]) -> (Book<'_>, Book<'_>) {
             Body::PatchDropped { job, path, how, .. } => {
                 let key = (job.as_str(), path.as_str());
                 if let Some(seen) = book.remove(&key).filter(|_| how == DROP) {
-                    given_up.insert(key, seen);
+                    given_up.insert(key, Seen { record, ..seen });
                 }
             }
             _ => {}
@@ -384,6 +387,30 @@ mod tests {
             book.add("r1", Body::StepReconciled { step, attempt: 1, found, detail });
             assert_eq!(book.says(), [row("a", "1", certain)]);
         }
+    }
+
+    /// A later step of a run puts back what it found, which an earlier one had made.
+    #[test]
+    fn what_an_earlier_step_did_stands() {
+        let mut book = Book::default();
+        let step = |book: &mut Book, name: &str| {
+            for body in book.0.iter_mut().rev().take(2).map(|record| &mut record.body) {
+                if let Body::StepIntended { step, .. }
+                | Body::StepDone { step, .. }
+                | Body::StepFailed { step, .. } = body
+                {
+                    name.clone_into(step);
+                }
+            }
+        };
+        book.intends("r1", &[("a", "2")]);
+        book.done("r1", &[("a", "2")]);
+        book.intends("r1", &[("a", "4")]);
+        let mut evidence = Book::document(&[("a", "4")]);
+        evidence["jobs"][0]["outcome"] = "reverted".into();
+        book.failed("r1", true, evidence);
+        step(&mut book, "t");
+        assert_eq!(book.says(), [row("a", "2", true)]);
     }
 
     #[test]

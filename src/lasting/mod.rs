@@ -5,6 +5,7 @@
 //! was shown. Does not: read the env files of other environments; follow what `file()` reads.
 
 mod changed;
+mod choice;
 mod commit;
 mod drift;
 mod files;
@@ -14,9 +15,11 @@ mod ledger;
 mod making;
 mod overtaken;
 mod own;
+mod reach;
 mod replace;
 mod submission;
 mod taken;
+mod told;
 mod uncommitted;
 mod unsaved;
 mod writeback;

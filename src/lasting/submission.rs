@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use crate::environment::Environment;
 use crate::hcl;
-use crate::jobspec::{Inputs, Job};
+use crate::jobspec::{Inputs, Job, Path};
 use crate::nomad::Submission;
 
 /// The text of a job file, with the variables that it is read with.
@@ -66,4 +68,46 @@ fn declared(job: &Job) -> BTreeSet<String> {
         }
     }
     names
+}
+
+/// Whether all that a file says of a job is so in the job that is to run, and the names that it sets in
+/// free maps are all that this one has there.
+pub(super) fn says_the_same(written: &Value, running: &Value) -> bool {
+    let said = Path::every(written);
+    let is_so = |path: &Path, value: &Value| {
+        let now = path.get(running).filter(|now| !now.is_null());
+        now == Some(value) || is_silent(value, now) || is_inherited(path, value, written, running)
+    };
+    if !said.iter().all(|(path, value)| is_so(path, value)) {
+        return false;
+    }
+    let known: BTreeSet<&Path> = said.iter().map(|(path, _)| path).collect();
+    Path::every(running).iter().all(|(path, value)| {
+        known.contains(path)
+            || value.as_object().is_some_and(serde_json::Map::is_empty)
+            || !path.is_free(running)
+    })
+}
+
+/// Whether a file that has this value leaves it to the server what it is.
+fn is_silent(value: &Value, now: Option<&Value>) -> bool {
+    let empty = value.as_bool() == Some(false) || value.as_u64() == Some(0);
+    value.as_str() == Some("") || (now.is_none() && empty)
+}
+
+/// A job's `update` is that of its groups, and the server keeps it there only.
+fn is_inherited(path: &Path, value: &Value, written: &Value, running: &Value) -> bool {
+    let path = path.to_string();
+    if !path.starts_with("update.") {
+        return false;
+    }
+    let groups = running["TaskGroups"].as_array().into_iter().flatten();
+    groups.filter_map(|group| group["Name"].as_str()).all(|group| {
+        let own: Option<Path> = Path::to(Some(group), None).to_string().parse().ok();
+        let Some(own) = own.zip(path.parse().ok()).map(|(group, rest): (Path, Path)| group.join(&rest))
+        else {
+            return false;
+        };
+        own.get(written).is_some_and(|own| !own.is_null()) || own.get(running) == Some(value)
+    })
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
+use super::changed::shown;
 use super::files::{JobFile, Overlay, inputs, job_files, read_file, var_files};
 use super::git::{Git, GitError};
 use super::ledger::Change;
@@ -108,21 +109,7 @@ impl Unsaved {
 impl Unsaved {
     /// A value as one of its place is shown.
     pub fn shown(&self, value: &Value) -> String {
-        let is_span = self.change.path.parse::<Path>().is_ok_and(|path| path.is_span());
-        match value.as_i64() {
-            Some(length) if is_span => text::nanoseconds(length),
-            _ => short(value),
-        }
-    }
-}
-
-/// A value in a few words.
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 200 {
-        text
-    } else {
-        format!("{}…", text.chars().take(200).collect::<String>())
+        shown(&self.change.path.parse().unwrap_or_default(), value)
     }
 }
 
@@ -200,7 +187,7 @@ pub async fn unsaved(
         }
         let why = match why {
             Err(why) => Some(why),
-            Ok(file) => kept.lacks(file, &change, saying),
+            Ok(file) => kept.lacks(environment, file, &change, saying),
         };
         unsaved.extend(why.map(|why| Unsaved { change, why }));
     }
@@ -360,56 +347,83 @@ fn is(value: Option<&Value>, wanted: &Value, secrets: &Secrets) -> bool {
 enum Kept {
     /// Everything in the work tree.
     All,
-    /// The jobs of files as a revision has them; where it is a remote's branch, what to call it, and those of HEAD.
+    /// As a revision has it; where that is a remote's branch, what to call it, and as HEAD has it.
     Committed {
-        jobs: Jobs,
-        pushed: Option<(String, Jobs)>,
+        head: Revision,
+        pushed: Option<(String, Revision)>,
     },
     Unknown(String),
 }
 
-/// By file; none of a file that isn't there, or can't be read.
-type Jobs = BTreeMap<String, Option<Value>>;
+struct Revision {
+    /// By file; none of a file that isn't there, or can't be read.
+    jobs: BTreeMap<String, Option<Value>>,
+    /// The job files and var files that are something else in the work tree.
+    differing: BTreeSet<String>,
+}
+
+impl Revision {
+    fn of(environment: &Environment, files: &BTreeSet<&String>, overlay: &Overlay) -> Self {
+        let files: Vec<&String> = files.iter().copied().collect();
+        let inputs = inputs(environment, overlay);
+        let read = |name: &&String| {
+            let job: Job = read_file(environment, name, inputs.as_ref().ok()?, overlay).ok()?;
+            Some(job.json)
+        };
+        let read = threads::each(threads::cores(), &files, read);
+        let text = |overlay: &Overlay, name: &str| overlay.read(environment.root(), name).ok();
+        let here = Overlay::default();
+        let differs = |name: &&String| text(overlay, name) != text(&here, name);
+        Self {
+            jobs: files.iter().copied().cloned().zip(read).collect(),
+            differing: overlay.0.keys().filter(differs).cloned().collect(),
+        }
+    }
+}
 
 impl Kept {
     async fn look(environment: &Environment, git: &Git, files: &BTreeSet<&String>) -> Result<Self, GitError> {
         let mut names: Vec<String> = files.iter().copied().cloned().chain(var_files(environment)).collect();
         names.sort();
         names.dedup();
-        let files: Vec<&String> = files.iter().copied().collect();
-        let jobs = |overlay: &Overlay| -> Jobs {
-            let inputs = inputs(environment, overlay);
-            let read = |name: &&String| {
-                let job: Job = read_file(environment, name, inputs.as_ref().ok()?, overlay).ok()?;
-                Some(job.json)
-            };
-            let read = threads::each(threads::cores(), &files, read);
-            files.iter().copied().cloned().zip(read).collect()
-        };
-        let committed = jobs(&git.overlay("HEAD", &names).await?);
+        let head = Revision::of(environment, files, &git.overlay("HEAD", &names).await?);
         let pushed = match git.deployed_from(environment).await? {
             Some(branch) => {
                 let overlay = git.overlay(&branch.tracking(), &names).await?;
-                Some((branch.to_string(), jobs(&overlay)))
+                Some((branch.to_string(), Revision::of(environment, files, &overlay)))
             }
             None => None,
         };
-        Ok(Self::Committed { jobs: committed, pushed })
+        Ok(Self::Committed { head, pushed })
     }
 
     /// Why a change that the work tree has isn't saved.
-    fn lacks(&self, file: String, change: &Change, saying: Saying<'_>) -> Option<Why> {
-        let has = |jobs: &Jobs| {
-            let job = jobs.get(&file)?.as_ref()?;
+    fn lacks(
+        &self,
+        environment: &Environment,
+        file: String,
+        change: &Change,
+        saying: Saying<'_>,
+    ) -> Option<Why> {
+        let has = |revision: &Revision| {
+            let job = revision.jobs.get(&file)?.as_ref()?;
             let path: Path = change.path.parse().ok()?;
             Some(saying.says(job, &path, &change.new))
+        };
+        // What differs of all that the job is read from.
+        let named = |revision: &Revision| {
+            let all = std::iter::once(file.clone()).chain(var_files(environment));
+            let differing: Vec<String> = all.filter(|name| revision.differing.contains(name)).collect();
+            if differing.is_empty() { file.clone() } else { text::list(&differing) }
         };
         match self {
             Self::All => None,
             Self::Unknown(reason) => Some(Why::Git { file, reason: reason.clone() }),
-            Self::Committed { jobs, .. } if has(jobs) != Some(true) => Some(Why::NotCommitted { file }),
-            Self::Committed { pushed: Some((to, jobs)), .. } if has(jobs) != Some(true) => {
-                Some(Why::NotPushed { file, to: to.clone() })
+            Self::Committed { head, .. } if has(head) != Some(true) => {
+                Some(Why::NotCommitted { file: named(head) })
+            }
+            Self::Committed { pushed: Some((to, there)), .. } if has(there) != Some(true) => {
+                Some(Why::NotPushed { file: named(there), to: to.clone() })
             }
             Self::Committed { .. } => None,
         }

@@ -6,18 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 
-use super::changed::{Changed, changed};
-use super::files::{JobFile, Overlay, inputs, job_files, read_file, var_files};
+use super::choice::{NotSo, choose};
+use super::files::{JobFile, Overlay, inputs, job_files, read_file};
 use super::own::Part;
+use super::reach::count;
 use super::replace::{ReplaceError, Replacement, check, replace};
-use super::submission::submission;
+use super::submission::{says_the_same, submission};
 use crate::base::{Diagnostics, Severity, Source, text, threads};
 use crate::environment::Environment;
-use crate::hcl::trace::Place;
-use crate::jobspec::{self, Edit, EditError, Edits, Inputs, Job, Path, Wanted, apply, edits_of};
+use crate::jobspec::{self, Change, Edit, EditError, Edits, Inputs, Job, Path, Wanted, apply, edits_of};
 use crate::nomad::Submission;
 
 /// What a job is to have.
@@ -25,51 +24,65 @@ use crate::nomad::Submission;
 pub struct Asked {
     pub job: String,
     pub values: Vec<(Path, Value)>,
+    /// The job as it is to be with these values and no others.
+    pub meant: Arc<Value>,
 }
 
 /// Edits of an environment's files, shown and not written yet.
 #[derive(Debug, Default)]
 pub struct WriteBack {
     /// By job.
-    jobs: BTreeMap<String, Placed>,
+    pub(super) jobs: BTreeMap<String, Placed>,
     /// The texts that are edited, by file.
-    texts: BTreeMap<String, Arc<Source>>,
-    edits: Vec<Shared>,
+    pub(super) texts: BTreeMap<String, Arc<Source>>,
+    pub(super) edits: Vec<Shared>,
     /// What else reads the edited places, a line each; of another job is `true`.
-    others: Vec<(bool, String)>,
+    pub(super) others: Vec<(bool, String)>,
+    /// The jobs of this environment that change in their files, and aren't asked for.
+    pub(super) strangers: Vec<String>,
     /// Other environments that are protected and have a job that changes, or may.
-    protected: BTreeSet<String>,
-    conflict: Option<String>,
+    pub(super) protected: BTreeSet<String>,
+    pub(super) conflict: Option<String>,
     /// What Nomad would refuse of an edited file, and took before.
-    unfit: Vec<String>,
+    pub(super) unfit: Vec<String>,
+    /// Whether what else reads a place is meant to change with it.
+    pub(super) shared: bool,
 }
 
 /// An edit, and the jobs that it is for.
 #[derive(Clone, Debug)]
-struct Shared {
-    edit: Edit,
-    jobs: BTreeSet<String>,
+pub(super) struct Shared {
+    pub(super) edit: Edit,
+    pub(super) jobs: BTreeSet<String>,
 }
 
 /// How the values of a job are placed.
 #[derive(Debug)]
-struct Placed {
-    file: Option<String>,
+pub(super) struct Placed {
+    pub(super) file: Option<String>,
     /// Other values of the same job that change in the file too.
-    also: Vec<String>,
+    pub(super) also: Vec<Also>,
     /// What won't last, and why.
-    lost: Vec<String>,
+    pub(super) lost: Vec<String>,
     /// The source after the edits, and the job that it then is.
-    after: Option<(Job, Inputs)>,
+    pub(super) after: Option<(Job, Inputs)>,
+}
+
+/// A value that changes in a file, and that nobody asked for.
+#[derive(Debug)]
+pub(super) struct Also {
+    pub(super) change: Change,
+    /// What runs, or is to, where that is something else.
+    pub(super) runs: Option<Value>,
 }
 
 impl WriteBack {
     /// Looks for the places of all values. What has no place is told by [`Self::lost`]; only what can't be
-    /// looked at is an error.
-    pub fn look(environment: &Environment, asked: &[Asked]) -> Result<Self, Diagnostics> {
+    /// looked at is an error. `shared`: what else reads a place is meant to change with it.
+    pub fn look(environment: &Environment, asked: &[Asked], shared: bool) -> Result<Self, Diagnostics> {
         let overlay = Overlay::default();
         let files = job_files(environment, &overlay)?;
-        Self::over(environment, &files, &overlay, asked)
+        Self::over(environment, &files, &overlay, asked, shared)
     }
 
     /// As [`Self::look`], over other texts than the work tree's.
@@ -78,6 +91,7 @@ impl WriteBack {
         files: &[JobFile],
         overlay: &Overlay,
         asked: &[Asked],
+        shared: bool,
     ) -> Result<Self, Diagnostics> {
         let inputs = inputs(environment, overlay)?;
         let mut holding: BTreeMap<&str, Vec<(&str, &Job)>> = BTreeMap::new();
@@ -88,11 +102,13 @@ impl WriteBack {
         }
         let bad: Vec<&str> =
             files.iter().filter(|file| file.job.is_err()).map(|file| file.name.as_str()).collect();
+        let others =
+            |job: &Job, edits: &Edits| count(environment, files, overlay, (job, &inputs), edits, shared);
         let found = threads::each(threads::cores(), asked, |one| {
             let holding = holding.get(one.job.as_str()).map_or(&[][..], Vec::as_slice);
-            place(environment, holding, &bad, &inputs, one)
+            place(environment, holding, &bad, &inputs, one, others)
         });
-        let mut back = Self::default();
+        let mut back = Self { shared, ..Self::default() };
         for (one, (placed, source, edits)) in asked.iter().zip(found) {
             back.add(one, placed, source, edits, &inputs);
         }
@@ -101,7 +117,7 @@ impl WriteBack {
             let after = Overlay(overlay.0.clone().into_iter().chain(back.after(|_| true)).collect());
             back.prove(environment, &after, asked);
             back.unfit = back.newly_refused(files);
-            (back.others, back.protected) = back.elsewhere(environment, files, overlay, &after);
+            back.elsewhere(environment, files, overlay, &after);
         } else {
             back.prove(environment, overlay, asked);
         }
@@ -157,7 +173,7 @@ impl WriteBack {
     }
 
     /// The edited texts, with those edits whose jobs all count.
-    fn after(&self, counts: impl Fn(&str) -> bool) -> BTreeMap<String, Option<String>> {
+    pub(super) fn after(&self, counts: impl Fn(&str) -> bool) -> BTreeMap<String, Option<String>> {
         let mut texts = BTreeMap::new();
         for (name, source) in &self.texts {
             let own: Vec<Edit> = self
@@ -213,153 +229,6 @@ impl WriteBack {
         unfit.concat()
     }
 
-    /// What else changes with the edited texts: in this environment and in the others that read them.
-    fn elsewhere(
-        &self,
-        environment: &Environment,
-        files: &[JobFile],
-        before: &Overlay,
-        after: &Overlay,
-    ) -> (Vec<(bool, String)>, BTreeSet<String>) {
-        let edited: BTreeSet<&str> = self.edits.iter().map(|shared| shared.edit.file.as_str()).collect();
-        let own: BTreeSet<&str> = self.jobs.values().filter_map(|placed| placed.file.as_deref()).collect();
-        let (mut others, mut protected) = (Vec::new(), BTreeSet::new());
-        let strangers = changed(environment, Ok(files), &edited, after, &own).unwrap_or_default();
-        others.extend(strangers.iter().map(|change| (true, change.words(None))));
-        for sibling in environment.siblings() {
-            // An edited job file may be anybody's, a var file is whose settings name it.
-            let by_variables = var_files(sibling).any(|name| edited.contains(name.as_str()));
-            if !by_variables && edited.is_disjoint(&own) {
-                continue;
-            }
-            let found = match changed(sibling, Err(before), &edited, after, &BTreeSet::new()) {
-                Ok(found) => found,
-                Err(why) => {
-                    // What nobody can look at may change.
-                    if sibling.settings().protected {
-                        protected.insert(sibling.name().to_owned());
-                    }
-                    let line = format!(
-                        "'{}' may read it too; whether it changes can't be told: {why}",
-                        sibling.name()
-                    );
-                    others.push((false, line));
-                    continue;
-                }
-            };
-            if sibling.settings().protected && !found.is_empty() {
-                protected.insert(sibling.name().to_owned());
-            }
-            let (same, other): (Vec<Changed>, Vec<Changed>) = found
-                .into_iter()
-                .partition(|change| own.contains(change.file.as_str()) && change.unknown.is_none());
-            // Of many files that are changed anyway, their names are enough.
-            if same.len() > 2 {
-                let files: Vec<&str> = same.iter().map(|change| change.file.as_str()).collect();
-                let line = format!("'{}' reads these too: {}", sibling.name(), text::list(&files));
-                others.push((false, line));
-            } else {
-                others.extend(same.iter().map(|change| (false, change.words(Some(sibling.name())))));
-            }
-            others.extend(
-                other
-                    .iter()
-                    .map(|change| (!own.contains(change.file.as_str()), change.words(Some(sibling.name())))),
-            );
-        }
-        (others, protected)
-    }
-
-    /// Why it can't be done as it is asked: two jobs that take one place, a job that Nomad would refuse, or
-    /// another job that would change (unless that is meant).
-    pub fn refusal(&self, shared: bool) -> Option<(String, String)> {
-        if let Some(conflict) = &self.conflict {
-            let help = "patch them one after the other, or give each a place of its own".to_owned();
-            return Some((conflict.clone(), help));
-        }
-        if !self.unfit.is_empty() {
-            let message = format!("the job could not be started any more:\n  {}", self.unfit.join("\n  "));
-            return Some((message, "give it a value that Nomad takes".to_owned()));
-        }
-        let strangers: Vec<&str> =
-            self.others.iter().filter(|(other, _)| *other).map(|(_, line)| line.as_str()).collect();
-        if strangers.is_empty() || shared {
-            return None;
-        }
-        let message = format!("other jobs read the same place:\n  {}", strangers.join("\n  "));
-        let help = "--shared changes it for all of them; --live-only leaves the files alone".to_owned();
-        Some((message, help))
-    }
-
-    /// What is shown of a job: each line that changes, and what won't last.
-    pub fn lines(&self, job: &str) -> Vec<String> {
-        let Some(placed) = self.jobs.get(job) else { return Vec::new() };
-        let mut lines = Vec::new();
-        for shared in self.edits.iter().filter(|shared| shared.jobs.contains(job)) {
-            lines.extend(self.shown(&shared.edit));
-        }
-        if lines.is_empty() && placed.lost.is_empty() {
-            let file = placed.file.as_deref().unwrap_or_default();
-            lines.push(format!("{file} has it already"));
-        }
-        lines.extend(placed.also.iter().map(|path| format!("in the file, this changes {path} too")));
-        lines.extend(placed.lost.iter().map(|why| format!("this won't last: {why}")));
-        lines
-    }
-
-    /// What else reads the places, a line each; whether it is another job.
-    pub fn others(&self) -> impl Iterator<Item = (bool, &str)> {
-        self.others.iter().map(|(other, line)| (*other, line.as_str()))
-    }
-
-    /// Other environments that are protected and have a job that changes, or may.
-    pub fn protected(&self) -> impl Iterator<Item = &String> {
-        self.protected.iter()
-    }
-
-    /// Why values of a job won't last.
-    pub fn lost(&self, job: &str) -> &[String] {
-        self.jobs.get(job).map_or(&[], |placed| placed.lost.as_slice())
-    }
-
-    /// `FILE:LINE: old line → new line`, with the variable or local that it goes through.
-    fn shown(&self, edit: &Edit) -> Vec<String> {
-        let place = self.line_of(edit);
-        let literal = edit.place == Place::Literal;
-        let through = if literal { String::new() } else { format!(" ({})", edit.place) };
-        let Some(source) = self.texts.get(&edit.file) else { return Vec::new() };
-        let (old, new) = line_change(&source.text, edit);
-        if old.is_empty() {
-            return vec![format!("{place}{through}: + {}", text::one_line(new.trim()))];
-        }
-        if new.is_empty() {
-            return vec![format!("{place}{through}: - {}", text::one_line(old.trim()))];
-        }
-        vec![
-            format!("{place}{through}: {}", text::one_line(old.trim())),
-            format!(
-                "{}→ {}",
-                " ".repeat(place.chars().count().saturating_sub(1)),
-                text::one_line(new.trim())
-            ),
-        ]
-    }
-
-    /// `FILE:LINE`
-    fn line_of(&self, edit: &Edit) -> String {
-        let line = self.texts.get(&edit.file).map_or(1, |source| source.position(edit.range.start).0);
-        format!("{}:{line}", edit.file)
-    }
-
-    /// Each change of a line: the file, the line as it was, and as it becomes.
-    pub(super) fn changes(&self) -> BTreeSet<(String, String, String)> {
-        let change = |shared: &Shared| {
-            let (old, new) = line_change(&self.texts.get(&shared.edit.file)?.text, &shared.edit);
-            Some((shared.edit.file.clone(), old.trim().to_owned(), new.trim().to_owned()))
-        };
-        self.edits.iter().filter_map(change).collect()
-    }
-
     /// Whether a job's file has a value there once all is written.
     pub fn lands(&self, job: &str, path: &Path, value: &Value) -> bool {
         let after = self.jobs.get(job).and_then(|placed| placed.after.as_ref());
@@ -386,43 +255,8 @@ impl WriteBack {
         parts
     }
 
-    /// What stays undone for a job that counts, since it is for one that doesn't as well; a line each.
-    pub fn undone(&self, counts: impl Fn(&str) -> bool) -> Vec<String> {
-        let mut lines = Vec::new();
-        for Shared { edit, jobs } in &self.edits {
-            let (healthy, other): (Vec<&String>, Vec<&String>) = jobs.iter().partition(|job| counts(job));
-            if !healthy.is_empty() && !other.is_empty() {
-                let line = self.line_of(edit);
-                lines.push(format!(
-                    "{line} stays as it is, and {} unsaved: {} takes it from there too, and isn't healthy",
-                    text::list(&healthy),
-                    text::list(&other)
-                ));
-            }
-        }
-        lines
-    }
-
     pub fn has_edits(&self) -> bool {
         !self.edits.is_empty()
-    }
-
-    /// What the person decides on: files by their hashes, before and after, and what else changes.
-    pub fn decision(&self) -> Value {
-        let hash = |text: &str| -> String {
-            Sha256::digest(text).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
-        };
-        let files: BTreeMap<String, Value> = self
-            .after(|_| true)
-            .into_iter()
-            .map(|(name, after)| {
-                let before = self.texts.get(&name).map(|source| hash(&source.text));
-                (name, json!({ "before": before, "after": after.as_deref().map(hash) }))
-            })
-            .collect();
-        let lost: BTreeMap<&String, &Vec<String>> =
-            self.jobs.iter().map(|(job, placed)| (job, &placed.lost)).collect();
-        json!({ "files": files, "others": self.others().collect::<Vec<_>>(), "lost": lost })
     }
 
     /// The source for the server's page, where it is the truth of the job that is to run: everything that
@@ -460,13 +294,14 @@ impl WriteBack {
 }
 
 /// Looks where the values of a job come from: how they are placed, the text of the file that holds the job, and
-/// the edits.
+/// the edits. `others` tells how many values change with edits that nobody asked for.
 fn place(
     environment: &Environment,
     holding: &[(&str, &Job)],
     bad: &[&str],
     inputs: &Inputs,
     asked: &Asked,
+    others: impl Fn(&Job, &Edits) -> usize,
 ) -> (Placed, Option<Arc<Source>>, Vec<Edit>) {
     let mut placed = Placed { file: None, also: Vec::new(), lost: Vec::new(), after: None };
     let (name, job) = match holding {
@@ -492,12 +327,13 @@ fn place(
         .collect();
     // Files are for many eyes.
     let secrets = environment.secrets();
-    let placing = |wanted: &[Wanted]| -> Result<Edits, Option<EditError>> {
-        let found = edits_of(job, inputs, wanted).map_err(Some)?;
+    let placing = |wanted: &[Wanted], here: &BTreeSet<usize>| -> Result<Edits, NotSo> {
+        let found = edits_of(job, inputs, wanted, &|number| here.contains(&number)).map_err(Some)?;
         let public = found.edits.iter().all(|edit| secrets.mask(&edit.new) == edit.new);
         if public { Ok(found) } else { Err(None) }
     };
-    let Edits { edits, also } = match placing(&wanted) {
+    let placing = |wanted: &[Wanted]| choose(wanted, placing, |found| others(job, found));
+    let Edits { edits, also, .. } = match placing(&wanted) {
         Ok(found) => found,
         Err(_) => {
             // Those that have a place are taken there all the same.
@@ -517,7 +353,11 @@ fn place(
             found
         }
     };
-    placed.also = also;
+    let also = also.into_iter().map(|change| {
+        let runs = change.path.get(&asked.meant).cloned().unwrap_or_default();
+        Also { runs: Some(runs).filter(|runs| *runs != change.new), change }
+    });
+    placed.also = also.collect();
     (placed, Some(Arc::clone(job.source.original().unwrap_or(&job.source))), edits)
 }
 
@@ -525,65 +365,4 @@ fn why(path: &Path, error: &EditError) -> String {
     let at = error.span().map(|span| format!(" ({span})")).unwrap_or_default();
     let said = error.to_string();
     if said.contains(&path.to_string()) { format!("{said}{at}") } else { format!("`{path}`: {said}{at}") }
-}
-
-/// The lines that an edit touches, as they were and as they become.
-fn line_change(file: &str, edit: &Edit) -> (String, String) {
-    let start = file.get(..edit.range.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
-    let end = file
-        .get(edit.range.end..)
-        .and_then(|rest| rest.find('\n'))
-        .map_or(file.len(), |at| edit.range.end + at);
-    let text = |from: usize, to: usize| file.get(from..to).unwrap_or_default();
-    let whole_lines = edit.range.start == start
-        && (edit.new.is_empty() || edit.new.ends_with('\n'))
-        && (edit.old.is_empty() || edit.old.ends_with('\n'));
-    if whole_lines || edit.old.is_empty() && edit.new.contains('\n') {
-        return (edit.old.clone(), edit.new.clone());
-    }
-    let new = format!("{}{}{}", text(start, edit.range.start), edit.new, text(edit.range.end, end));
-    (text(start, end).to_owned(), new)
-}
-
-/// Whether all that a file says of a job is so in the job that is to run, and the names that it sets in
-/// free maps are all that this one has there.
-fn says_the_same(written: &Value, running: &Value) -> bool {
-    let said = Path::every(written);
-    let free = |path: &str| [".env", ".config", "meta"].iter().any(|map| path.contains(map));
-    let is_so = |path: &Path, value: &Value| {
-        let now = path.get(running).filter(|now| !now.is_null());
-        now == Some(value) || is_silent(value, now) || is_inherited(path, value, written, running)
-    };
-    if !said.iter().all(|(path, value)| is_so(path, value)) {
-        return false;
-    }
-    let known: BTreeSet<&Path> = said.iter().map(|(path, _)| path).collect();
-    Path::every(running).iter().all(|(path, value)| {
-        known.contains(path)
-            || value.as_object().is_some_and(serde_json::Map::is_empty)
-            || !free(&path.to_string())
-    })
-}
-
-/// Whether a file that has this value leaves it to the server what it is.
-fn is_silent(value: &Value, now: Option<&Value>) -> bool {
-    let empty = value.as_bool() == Some(false) || value.as_u64() == Some(0);
-    value.as_str() == Some("") || (now.is_none() && empty)
-}
-
-/// A job's `update` is that of its groups, and the server keeps it there only.
-fn is_inherited(path: &Path, value: &Value, written: &Value, running: &Value) -> bool {
-    let path = path.to_string();
-    if !path.starts_with("update.") {
-        return false;
-    }
-    let groups = running["TaskGroups"].as_array().into_iter().flatten();
-    groups.filter_map(|group| group["Name"].as_str()).all(|group| {
-        let own: Option<Path> = Path::to(Some(group), None).to_string().parse().ok();
-        let Some(own) = own.zip(path.parse().ok()).map(|(group, rest): (Path, Path)| group.join(&rest))
-        else {
-            return false;
-        };
-        own.get(written).is_some_and(|own| !own.is_null()) || own.get(running) == Some(value)
-    })
 }

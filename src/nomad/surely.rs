@@ -32,14 +32,17 @@ impl Client {
         submission: Option<&Submission>,
     ) -> Result<Registered, NomadError> {
         let mut tries = 0;
+        // Whether a try may have been carried out, and nobody said so.
+        let mut lost = false;
         loop {
             let error = match self.register(job, Some(index), submission).await {
                 Ok(registered) => return Ok(registered),
                 Err(error) => error,
             };
+            lost |= error.leaves_open();
             let open = matches!(error, NomadError::OutcomeUnknown { .. } | NomadError::Conflict { .. });
             if open || error.is_transient() {
-                match self.found(job, index, &error).await? {
+                match self.found(job, index, lost, &error).await? {
                     Found::Ours(registered) => return Ok(registered),
                     Found::Before => {}
                     Found::Other(actual) => {
@@ -70,7 +73,13 @@ impl Client {
         }
     }
 
-    async fn found(&self, job: &Value, index: u64, because: &NomadError) -> Result<Found, NomadError> {
+    async fn found(
+        &self,
+        job: &Value,
+        index: u64,
+        lost: bool,
+        because: &NomadError,
+    ) -> Result<Found, NomadError> {
         let unknown = |error: NomadError| NomadError::OutcomeUnknown {
             what: format!("registering job '{}'", shown(job_id(job))),
             reason: format!("{because}; and then: {error}"),
@@ -89,12 +98,37 @@ impl Client {
         // The server knows what of the two is the same to it.
         let planned = self.plan(job).await.map_err(unknown)?;
         if planned.job_modify_index != actual || !diff::is_unchanged(&planned.diff) {
-            return Ok(Found::Other(Some(actual)));
+            let ours = if lost { self.overtaken(job, index).await.map_err(unknown)? } else { None };
+            return Ok(ours.map_or(Found::Other(Some(actual)), Found::Ours));
         }
         match self.as_registered(id).await.map_err(unknown)? {
             Some(registered) => Ok(Found::Ours(registered)),
             None => Ok(Found::Other(None)),
         }
+    }
+
+    /// The registration of a job over the version that it was read from, where another one has followed it
+    /// already: the server's own, that goes back, or somebody else's.
+    async fn overtaken(&self, job: &Value, index: u64) -> Result<Option<Registered>, NomadError> {
+        let Some(version) = job.get("Version").and_then(Value::as_u64) else { return Ok(None) };
+        let then = self.was_at(job, version + 1).await?.map(|then| job_modify_index(&then));
+        let then = then.filter(|then| *then > index);
+        Ok(then.map(|job_modify_index| Registered {
+            job_id: job_id(job).to_owned(),
+            job_modify_index,
+            ..Registered::default()
+        }))
+    }
+
+    /// An older version of a job, if it was this one: in the server's own words, who fills in what isn't said. A
+    /// version that the server has forgotten was not.
+    pub async fn was_at(&self, job: &Value, version: u64) -> Result<Option<Value>, NomadError> {
+        let Some(then) = self.job_at(job_id(job), version).await? else { return Ok(None) };
+        if facts::specification(&then) == facts::specification(job) {
+            return Ok(Some(then));
+        }
+        let (was, is) = tokio::try_join!(self.plan(&then), self.plan(job))?;
+        Ok((diff::canonical(&was.diff) == diff::canonical(&is.diff)).then_some(then))
     }
 
     /// Ends a running deployment as failed; with auto-revert the server goes back to the last good

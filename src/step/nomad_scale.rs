@@ -210,12 +210,18 @@ impl Step for NomadScale {
             "from": from, "to": to, "interval": wanted.interval.as_secs_f64(), "min": wanted.min,
             "diff": fingerprint(&diff),
         });
+        // What else became of the job meanwhile, by an earlier step of the plan, is none of its business.
+        let bound = json!({
+            "job": wanted.job, "group": scaling.group, "from": from, "to": to,
+            "interval": wanted.interval.as_secs_f64(), "min": wanted.min,
+        });
         let precondition = json!({ "jobs": scaling.record(index, to), "from": scaling.from });
         let undo =
             Some(Value::Array(vec![scaling.job.clone()]).to_string().into_bytes()).filter(|_| from != to);
         Ok(Preview {
             lines,
             changes: from != to,
+            bound: Some(bound),
             breach,
             precondition,
             undo,

@@ -111,6 +111,9 @@ fn a_protected_environment_that_cannot_be_read_counts() {
     let out = site.patch(&["image", "api=hot"]).code(4);
     out.says("whether it changes can't be told").says("prod").says("--live-only");
     assert_eq!((site.fixture.read(API), site.job("api")), (text, before));
+    // There is no such way out for what only writes files.
+    let out = site.patch(&["image", "api=hot", "--file-only"]).code(4);
+    out.says("give --approve").never_says("--live-only");
     site.patch(&["image", "api=hot", "--live-only"]).code(0);
     // What it doesn't read doesn't matter to it.
     site.fixture.write("vars/sandbox.nomadvars.hcl", "other_tag = \"1\"\n");

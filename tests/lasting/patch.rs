@@ -1,10 +1,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use reqwest::Method;
 use serde_json::Value;
 
 use super::site::{Site, job};
+use crate::common::wait_until;
 
 const API: &str = "jobs/api.nomad.hcl";
 const SHARED: &str = "vars/shared.nomadvars.hcl";
@@ -295,4 +297,83 @@ fn a_value_of_the_environment_stays_there() {
     let out = site.patch(&["image", "worker=hot"]).code(0);
     out.says("this won't last").says("NOMAD_VAR_worker_tag").says("unsaved patch: worker");
     assert_eq!(site.image("worker"), "registry.example.com/worker:hot");
+}
+
+/// A dropped connection takes its terminal along: that ends a run as Ctrl-C does, with a way to go on.
+#[test]
+fn a_terminal_that_goes_away_interrupts_a_run_unless_it_was_to_outlive_it() {
+    let site = Site::started();
+    let running = site.slow_patch("registry.example.com/api:hot");
+    running.signal("HUP");
+    running.until_says("nterrupt");
+    running.signal("HUP");
+    running.wait().code(5).says("resume");
+    site.run(&["resume", "--yes"]).code(0);
+    assert_eq!(site.image("api"), "registry.example.com/api:hot");
+
+    let image = "registry.example.com/api:hotter";
+    let patch = ["patch", "image", &format!("api={image}"), "--yes", "-e", "sandbox"].map(str::to_owned);
+    let command = site.fixture.command(&patch);
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+    nohup.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nohup.current_dir(command.get_current_dir().unwrap());
+    let running = site.fixture.spawn("nohup", nohup);
+    wait_until("the registration", || site.image("api") == image);
+    running.signal("HUP");
+    running.signal("HUP");
+    running.wait().code(0).never_says("nterrupt");
+}
+
+/// What Nomad's page shows is the file, whatever blocks the job has whose defaults the server fills in.
+#[test]
+fn the_source_goes_along_with_any_job() {
+    let site = Site::new();
+    let more = "      template {\n        data        = \"x\"\n        destination = \"local/x\"\n      }\n\n      env {";
+    site.fixture.replace(API, "      env {", more);
+    site.start().code(0);
+    let kept = |version: u64| {
+        let path = format!("/v1/job/api/submission?version={version}");
+        let kept = site.ask(Method::GET, &path, None);
+        (kept["Format"].clone(), kept["Source"].clone())
+    };
+    site.patch(&["set", "api", "env.COLOUR=red"]).code(0);
+    assert_eq!(kept(1), ("hcl2".into(), site.fixture.read(API).into()));
+    site.patch(&["set", "api", "priority=60"]).code(0);
+    assert_eq!(kept(2), ("hcl2".into(), site.fixture.read(API).into()));
+    // What the file doesn't have, the file isn't the source of.
+    site.patch(&["set", "api", "env.SHAPE=round", "--live-only"]).code(0);
+    site.patch(&["set", "api", "env.COLOUR=green"]).code(0);
+    assert_eq!(kept(4).0, "json");
+}
+
+/// A list is one though nothing was there that would tell so.
+#[test]
+fn a_list_is_a_list_where_none_was() {
+    let site = Site::started();
+    let config = || site.job("api")["TaskGroups"][0]["Tasks"][0]["Config"].clone();
+    site.patch(&["set", "api", "config.args=[\"-v\"]", "config.labels={ a = \"1\" }"]).code(0);
+    assert_eq!(config()["args"], serde_json::json!(["-v"]));
+    assert_eq!(config()["labels"], serde_json::json!([{ "a": "1" }]));
+    let file = site.fixture.read(API);
+    assert!(file.contains("= [\"-v\"]") && file.contains("= [{ a = \"1\" }]"), "{file}");
+    site.run(&["drift"]).code(0);
+    site.patch(&["set", "api", "config.args=['x']"]).code(1).says("looks like a list");
+    site.patch(&["set", "api", "config.args=[]", "config.labels={ a = \"2\" }"]).code(0);
+    assert_eq!(config()["labels"], serde_json::json!([{ "a": "2" }]));
+    site.run(&["drift"]).code(0);
+    let out = site.patch(&["set", "api", "config.dns_servers=[1.1.1.1]"]).code(1);
+    out.says("looks like a list or a map, and can't be read as one");
+    site.patch(&["set", "api", "config.command=[ok", "env.LIST=[\"x\"]"]).code(0);
+    assert_eq!(config()["command"], "[ok");
+    assert_eq!(site.job("api")["TaskGroups"][0]["Tasks"][0]["Env"]["LIST"], "[\"x\"]");
+}
+
+/// What Nomad forgets isn't written to a file that then says it.
+#[test]
+fn what_nomad_forgets_is_refused() {
+    let site = Site::started();
+    let before = site.fixture.read(API);
+    site.patch(&["resources", "api", "disk=400"]).code(1).says("set `ephemeral_disk.size` of the group");
+    assert_eq!(site.fixture.read(API), before);
 }

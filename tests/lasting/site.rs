@@ -142,7 +142,7 @@ impl Site {
         let all: Vec<&str> = arguments.iter().copied().chain(["-e", "sandbox"]).collect();
         let command = self.fixture.command(&all);
         // Its standard streams are the terminal's.
-        let mut session = on_columns(300, command.get_program());
+        let mut session = on_columns(width, command.get_program());
         session.args(command.get_args()).current_dir(self.fixture.project()).env_clear();
         session.envs(self.fixture.variables()).env("TERM", "xterm").env("NO_COLOR", "1");
         let mut session = Session::spawn(session).unwrap();

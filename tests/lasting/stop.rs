@@ -67,11 +67,17 @@ fn what_was_given_up_holds_no_stop() {
     let image = site.image("web");
     site.image_by_hand("web", "registry.example.com/web:hot");
     site.stop().code(3).says("2 unsaved patches").says("web runs other than");
-    site.run(&["patch", "drop", "api", "--yes"]).code(0);
+    site.patch(&["drop", "api"]).code(0);
     // What else runs is lost all the same.
     site.stop().code(3).never_says("unsaved").never_says("api runs").says("web runs other than");
     site.image_by_hand("web", &image);
-    site.stop().code(0);
+    site.run(&["preview", "stop"]).code(0).never_says("would be refused");
+    // Somebody goes back to the file, and later sets the same by hand: that was never given up.
+    let env = |job: &Value| job["TaskGroups"][0]["Tasks"][0]["Env"].clone();
+    let hot = env(&site.job("api"));
+    site.by_hand("api", |job| job["TaskGroups"][0]["Tasks"][0]["Env"] = Value::Null);
+    site.by_hand("api", |job| job["TaskGroups"][0]["Tasks"][0]["Env"] = hot);
+    site.stop().code(3).says("api runs other than");
 }
 
 #[test]

@@ -16,6 +16,8 @@ type Answer = Result<Response, HttpError>;
 enum Fate {
     /// Carried out; its answer is lost.
     Lost,
+    /// Carried out; it fails, and the server goes back, before anybody looks. Its answer is lost.
+    Reverted,
     /// Never carried out; nor answered.
     Gone,
     /// It arrives once somebody has looked whether it did.
@@ -69,6 +71,11 @@ impl Server {
                         self.register(sent)?;
                         broken()
                     }
+                    Fate::Reverted => {
+                        self.register(sent)?;
+                        (self.index, self.image) = (self.index + 2, 1);
+                        broken()
+                    }
                 }
             }
             (true, "/v1/job/web/plan") => {
@@ -83,6 +90,10 @@ impl Server {
                     self.register(&late)?;
                 }
                 told
+            }
+            (_, "/v1/job/web/versions") => {
+                let version = |version: u64, index: u64| json!({ "ID": "web", "image": version % 2 + 1, "Version": version, "JobModifyIndex": index });
+                answer(&json!({ "Versions": [version(2, 9), version(1, 7), version(0, 5)] }))
             }
             (_, "/v1/job/web/evaluations") => {
                 let each = self.evaluations.iter().map(|index| {
@@ -106,7 +117,8 @@ async fn registered(fates: &[Fate], before: Server) -> (Result<Registered, Nomad
         let sent = serde_json::from_slice(&request.body).unwrap_or_default();
         shared.lock().unwrap().answer(&request.method, path(request), &sent, &fates)
     });
-    let result = fake.client().register_surely(&json!({ "ID": "web", "image": 2 }), 5, None).await;
+    let result =
+        fake.client().register_surely(&json!({ "ID": "web", "image": 2, "Version": 0 }), 5, None).await;
     drop(fake);
     (result, Arc::into_inner(server).unwrap().into_inner().unwrap())
 }
@@ -130,6 +142,22 @@ async fn a_registration_happens_once_however_its_requests_fare() {
         assert_eq!((registered.job_modify_index, registered.eval_id.as_deref()), (7, Some("evaluation-7")));
         assert_eq!((server.image, server.evaluations.as_slice(), server.registrations), (2, &[7][..], sent));
     }
+}
+
+/// What failed, and was taken back before its answer came, isn't somebody else's change: it would be asked
+/// about, and registered, once more.
+#[tokio::test(start_paused = true)]
+async fn a_registration_that_was_taken_back_is_ours() {
+    for fates in [vec![Fate::Reverted], vec![Fate::Gone, Fate::Reverted]] {
+        let (result, server) = registered(&fates, fresh()).await;
+        assert_eq!(result.unwrap().job_modify_index, 7);
+        assert_eq!((server.image, server.registrations), (1, fates.len()));
+    }
+    // Nobody took ours: the version after the one that was read is another's.
+    let theirs = Server { index: 9, image: 1, ..fresh() };
+    let (result, server) = registered(&[Fate::Fine], theirs).await;
+    assert!(matches!(result, Err(NomadError::Conflict { .. })), "{result:?}");
+    assert_eq!(server.registrations, 1);
 }
 
 /// How long a registration is tried, of which each try is answered so: its result, the tries, the seconds.

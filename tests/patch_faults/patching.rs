@@ -147,6 +147,7 @@ impl Desk {
             last_stop: None,
             recorded: BTreeMap::new(),
             rehearsal: true,
+            whole: true,
             job_files: Vec::new(),
             siblings: Vec::new(),
         }))

@@ -1,6 +1,6 @@
 //! From wanted values to edits, and the proof that these give them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::jobspec::edit::draft::Draft;
 use crate::jobspec::edit::plan::{Goal, plan};
 use crate::jobspec::envsubst;
 use crate::jobspec::job::{self, Inputs, Job, parse};
-use crate::jobspec::path::Path;
+use crate::jobspec::path::{Change as Difference, Path};
 use crate::jobspec::trail::Trail;
 
 /// A value that the job is to have; null takes it out.
@@ -39,12 +39,14 @@ pub struct Edit {
     pub place: Place,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Edits {
     /// By file, and in the order of each; none overlap.
     pub edits: Vec<Edit>,
-    /// Paths to other values of the same job that change too.
-    pub also: Vec<String>,
+    /// Other values of the same job that change too.
+    pub also: Vec<Difference>,
+    /// Whether a value took edits of several places.
+    pub parted: bool,
 }
 
 /// The text with the edits of one file made.
@@ -61,21 +63,29 @@ pub fn apply(text: &str, edits: &[Edit]) -> String {
     out
 }
 
-/// The edits of the job file and its var files after which the job has the values wanted. A value that
-/// it has already needs none.
+/// The edits of the job file and its var files after which the job has the values wanted, each at the place
+/// that it comes from. A value that it has already needs none.
 pub fn edits(source: &Arc<Source>, inputs: &Inputs, wanted: &[Wanted]) -> Result<Edits, EditError> {
     let file = source.original().unwrap_or(source);
-    edits_of(&parse(file, inputs).map_err(EditError::Job)?, inputs, wanted)
+    edits_of(&parse(file, inputs).map_err(EditError::Job)?, inputs, wanted, &|_| false)
 }
 
-/// As [`edits`], of a job that was read with these inputs.
-pub fn edits_of(job: &Job, inputs: &Inputs, wanted: &[Wanted]) -> Result<Edits, EditError> {
+/// As [`edits`], of a job that was read with these inputs; those of the values (by their number) that are to
+/// stand `here` are written into the job's own expression, in the place of a local or a variable that feeds
+/// others as well.
+pub fn edits_of(
+    job: &Job,
+    inputs: &Inputs,
+    wanted: &[Wanted],
+    here: &dyn Fn(usize) -> bool,
+) -> Result<Edits, EditError> {
     let file = job.source.original().unwrap_or(&job.source);
     let before = &job.json;
     let mut goals: Vec<(Path, Json)> = Vec::new();
     let mut draft = Draft::new(file, inputs);
     let mut current = before.clone();
-    for wanted in wanted {
+    let mut parted = false;
+    for (number, wanted) in wanted.iter().enumerate() {
         let path = wanted.path.canonical(&current)?;
         let mut after = current.clone();
         path.set(&mut after, &wanted.value)?;
@@ -86,8 +96,10 @@ pub fn edits_of(job: &Job, inputs: &Inputs, wanted: &[Wanted]) -> Result<Edits, 
             continue;
         }
         let (now, inputs) = draft.now();
-        let goal = Goal { path: &path, job: &current, old: &old, new: &new, given: &wanted.value };
+        let here = here(number);
+        let goal = Goal { path: &path, job: &current, old: &old, new: &new, given: &wanted.value, here };
         let changes = changes(&now, &inputs, &goal)?;
+        parted |= changes.len() > 1;
         let place = changes.first().map(|(change, _)| change.span.clone());
         let files: Vec<Arc<Source>> = std::iter::once(now).chain(inputs.var_files).collect();
         draft.add(&files, changes);
@@ -109,7 +121,7 @@ pub fn edits_of(job: &Job, inputs: &Inputs, wanted: &[Wanted]) -> Result<Edits, 
         goals.push((path, new));
     }
     let also = also(before, &current, &goals);
-    Ok(Edits { edits: draft.edits(), also })
+    Ok(Edits { edits: draft.edits(), also, parted })
 }
 
 /// The changes for one value.
@@ -152,19 +164,18 @@ fn prove(job: &Json, path: &Path, wanted: &Json, at: Option<&Span>) -> Result<()
     Err(EditError::Unproved { path: path.to_string(), why, at: at.cloned() })
 }
 
-/// The paths at which two states of a job differ, but for those wanted.
-fn also(before: &Json, after: &Json, goals: &[(Path, Json)]) -> Vec<String> {
-    let all = |job| Path::every(job).into_iter().collect::<BTreeMap<Path, &Json>>();
-    let (old, new) = (all(before), all(after));
+/// The values at which two states of a job differ, but for those wanted.
+fn also(before: &Json, after: &Json, goals: &[(Path, Json)]) -> Vec<Difference> {
     let below = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
+    let goals: Vec<String> = goals.iter().map(|(goal, _)| goal.to_string()).collect();
     // A block that is now empty, or no longer, is no value of its own.
-    let is_wanted = |path: &str| {
-        let goals = goals.iter().map(|(goal, _)| goal.to_string());
-        goals.into_iter().any(|goal| below(path, &goal) || below(&goal, path))
+    let is_wanted = |path: &Path| {
+        let path = path.to_string();
+        goals.iter().any(|goal| below(&path, goal) || below(goal, &path))
     };
-    let changed = old.keys().chain(new.keys()).filter(|path| old.get(path) != new.get(path));
-    let paths: BTreeSet<String> = changed.map(Path::to_string).collect();
-    paths.into_iter().filter(|path| !is_wanted(path)).collect()
+    let mut found = Path::differences(before, after);
+    found.retain(|difference| !is_wanted(&difference.path));
+    found
 }

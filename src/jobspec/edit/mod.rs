@@ -9,6 +9,7 @@ mod at;
 mod draft;
 mod edits;
 mod error;
+mod here;
 mod narrow;
 mod plan;
 mod value;

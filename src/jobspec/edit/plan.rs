@@ -27,6 +27,8 @@ pub struct Goal<'g> {
     pub new: &'g Json,
     /// The new value as it was given: a length of time may be `"30s"`.
     pub given: &'g Json,
+    /// Whether it is written into the job's own expression, whatever that refers to.
+    pub here: bool,
 }
 
 pub type Changes = Result<Vec<(Change, Place)>, EditError>;

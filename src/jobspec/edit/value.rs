@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::base::Diagnostic;
 use crate::base::text::nanoseconds as span;
+use crate::base::{Diagnostic, Span};
 use crate::hcl::edit::{
     Change, add_json_members, add_members, is_json, json_text, remove_members, replace_elements, rewrite,
     text,
@@ -13,6 +13,7 @@ use crate::hcl::edit::{
 use crate::hcl::trace::{Frame, Key, Literal, Origin, Piece, Place, Stand, pieces, stand};
 use crate::hcl::{Expr, ExprKind};
 use crate::jobspec::edit::EditError;
+use crate::jobspec::edit::here::here;
 use crate::jobspec::edit::narrow::narrow;
 use crate::jobspec::edit::plan::{Changes, Goal, bare};
 use crate::jobspec::schema::Kind;
@@ -37,7 +38,7 @@ impl<'a> Target<'_, 'a> {
         EditError::Trace { path: self.goal.path.to_string(), why }
     }
 
-    fn made(&self, how: &str, at: &crate::base::Span) -> EditError {
+    fn made(&self, how: &str, at: &Span) -> EditError {
         EditError::Made { path: self.goal.path.to_string(), how: how.to_owned(), at: at.clone() }
     }
 
@@ -73,8 +74,10 @@ pub fn change(target: &Target<'_, '_>, old: &Json, new: &Json, given: &Json) -> 
         (Json::Object(old), Json::Object(new)) => members(target, old, new),
         (Json::Null, _) | (_, Json::Null | Json::Array(_) | Json::Object(_)) => whole(target, old, new),
         (Json::Array(_) | Json::Object(_), _) => whole(target, old, new),
-        (_, Json::String(new)) => scalar(target, new),
-        (_, new) => scalar(target, &new.to_string()),
+        (_, new) => match target.goal.here.then(|| here(target, new)).flatten() {
+            Some(change) => Ok(vec![(change, Place::Literal)]),
+            None => scalar(target, &new.as_str().map_or_else(|| new.to_string(), str::to_owned)),
+        },
     }
 }
 
@@ -111,6 +114,15 @@ fn scalar(target: &Target<'_, '_>, new: &str) -> Changes {
         for (cut, text) in cuts.into_values().rev() {
             full.replace_range(cut, text);
         }
+        if let Some(heredoc) = literal.template.as_ref().filter(|template| unfit(template, literal, &full)) {
+            // In quotes, any text can stand.
+            if found.len() == 1 {
+                changes.push((Change::new(heredoc, text(&full.into())), place.clone()));
+                continue;
+            }
+            let why = "its heredoc ends with the end of a line, and can't hold its own mark on one";
+            return Err(target.goal.no_place(why, &literal.span));
+        }
         let whole = Literal { cut: 0..literal.text.len(), ..literal.clone() };
         match rewrite(&whole, place, &full) {
             Some(change) => changes.push((change, place.clone())),
@@ -122,6 +134,15 @@ fn scalar(target: &Target<'_, '_>, new: &str) -> Changes {
         }
     }
     Ok(changes)
+}
+
+/// Whether a template is a heredoc that can't end as the text of its literal does, or in which the text would
+/// end it.
+fn unfit(template: &Span, literal: &Literal, new: &str) -> bool {
+    let Some(mark) = template.text().strip_prefix("<<") else { return false };
+    let mark = mark.trim_start_matches('-').lines().next().unwrap_or_default().trim();
+    let ends = literal.text.ends_with('\n') && !new.ends_with('\n');
+    ends || new.lines().any(|line| line.trim() == mark)
 }
 
 /// Why no piece can take the change: what stands where the texts differ.

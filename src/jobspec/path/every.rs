@@ -1,8 +1,10 @@
 //! All values of a job with their paths.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value as Json;
 
-use super::syntax::{Part, Path};
+use super::syntax::{Change, Part, Path};
 use super::walk::{given_name, is_named};
 use crate::jobspec::schema::{Field, JOB, Kind, Struct};
 
@@ -13,6 +15,21 @@ impl Path {
         let mut all = Vec::new();
         fields(&JOB, job, &mut Vec::new(), &mut all);
         all
+    }
+
+    /// The values at which two jobs differ, by their paths; null where one has none.
+    pub fn differences(old: &Json, new: &Json) -> Vec<Change> {
+        let all = |job| Self::every(job).into_iter().collect::<BTreeMap<Self, &Json>>();
+        let (old, new) = (all(old), all(new));
+        let paths: BTreeSet<&Self> = old.keys().chain(new.keys()).collect();
+        let change = |path: &Self| {
+            let value = |all: &BTreeMap<Self, &Json>| all.get(path).copied().cloned().unwrap_or_default();
+            Change { path: path.clone(), old: value(&old), new: value(&new) }
+        };
+        let differing = paths.into_iter().filter(|path| old.get(path) != new.get(path));
+        let mut found: Vec<Change> = differing.map(change).collect();
+        found.sort_by_cached_key(|change| change.path.to_string());
+        found
     }
 }
 

@@ -4,8 +4,8 @@ use serde_json::{Map, Value as Json};
 
 use super::syntax::Path;
 use super::walk::{Leaf, PathError, Token, Walked, other_list, walk};
-use crate::base::text;
-use crate::hcl::Value;
+use crate::base::{Source, text};
+use crate::hcl::{Value, constants, parse_expression};
 use crate::jobspec::scalar;
 use crate::jobspec::schema::{Kind, Struct};
 
@@ -32,6 +32,40 @@ impl Path {
             Token::Index(index) => index.to_string(),
         });
         Some(tokens.map(|token| format!("/{token}")).collect())
+    }
+
+    /// Whether it is a name, or something below one, that the file chooses and no table knows: in `env`, `meta`,
+    /// a task's `config` and the like.
+    pub fn is_free(&self, job: &Json) -> bool {
+        let Ok(Walked { tokens, leaf, .. }) = walk(self, job) else { return false };
+        let of_map = tokens.iter().rev().find(|token| !matches!(token, Token::Index(_)));
+        matches!(leaf, Leaf::Free) || matches!(of_map, Some(Token::Key(_)))
+    }
+
+    /// The value as it is meant, of one that a person gave: where nothing stands yet and no table knows the
+    /// type, a text that is written as a list or a map is one (a map of a block as the list of it, as job files
+    /// give it); one that is hardly anything else is refused.
+    pub fn meant(&self, job: &Json, value: &Json) -> Result<Json, PathError> {
+        let Json::String(given) = value else { return Ok(value.clone()) };
+        let Walked { tokens, path, leaf: Leaf::Free, value: None | Some(Json::Null | Json::Array(_)) } =
+            walk(self, job)?
+        else {
+            return Ok(value.clone());
+        };
+        let trimmed = given.trim();
+        let looks = trimmed.starts_with('[') && trimmed.ends_with(']')
+            || trimmed.starts_with('{') && trimmed.ends_with('}') && !trimmed.starts_with("{{");
+        if !looks {
+            return Ok(value.clone());
+        }
+        let read = collection(given).map_err(|_| PathError::Value {
+            path: path.to_string(),
+            why: format!(
+                "{given:?} looks like a list or a map, and can't be read as one (as in '[\"a\", \"b\"]')"
+            ),
+        })?;
+        let of_block = matches!(tokens.as_slice(), [.., Token::Field(..), Token::Key(_)]);
+        Ok(if of_block && read.is_object() { Json::Array(vec![read]) } else { read })
     }
 
     /// Sets the value, converted to the field's type as a job file's would be ("30s" to nanoseconds,
@@ -115,9 +149,11 @@ fn alike(value: &Json, old: &Json) -> Result<Json, String> {
     })
 }
 
+/// A list or a map, in JSON or as job files have it.
 fn collection(text: &str) -> Result<Json, String> {
-    match serde_json::from_str(text) {
-        Ok(json @ (Json::Array(_) | Json::Object(_))) => Ok(json),
+    let written = || Some(parse_expression(&Source::new("", text)).ok()?.eval(&constants()).ok()?.to_json());
+    match serde_json::from_str(text).ok().or_else(written) {
+        Some(json @ (Json::Array(_) | Json::Object(_))) => Ok(json),
         _ => Err(format!("a list or a map is needed, such as '[\"a\", \"b\"]', not {text:?}")),
     }
 }

@@ -343,6 +343,7 @@ fn short_forms_are_found() {
         "`check.interval` may be group.api.service.web.check.up.interval and group.api.service.admin.check[0].interval: say which"
     );
     // A name alone is too little to go by.
+    checked["TaskGroups"][0]["RestartPolicy"] = json!({ "Attempts": 2 });
     assert_eq!(
         said("render_templates", &checked, &group),
         "`render_templates` stands deeper: is `group.api.restart.render_templates` meant? (then write that)"

@@ -40,7 +40,7 @@ pub(super) struct Edited {
 impl Edited {
     /// The values that it is to have, for its file.
     pub fn asked(&self) -> Asked {
-        Asked { job: self.id.clone(), values: self.meant.clone() }
+        Asked { job: self.id.clone(), values: self.meant.clone(), meant: Arc::clone(&self.job) }
     }
 }
 
@@ -166,7 +166,12 @@ impl Edit {
                     let message = format!("`{at}` is what the job is called by: a patch can't change it");
                     return Err(Problem::new(message));
                 }
-                at.set(&mut self.job, value).map_err(wrong(target))?;
+                if at.to_string().ends_with(".resources.disk") {
+                    let message = format!("Nomad forgets `{at}`: set `ephemeral_disk.size` of the group");
+                    return Err(Problem::new(message));
+                }
+                let value = at.meant(&self.job, value).map_err(wrong(target))?;
+                at.set(&mut self.job, &value).map_err(wrong(target))?;
                 self.once(&at, change)?;
             }
         }

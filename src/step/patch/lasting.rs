@@ -23,6 +23,9 @@ use crate::nomad::Submission;
 /// Names the run in a commit's message, for people.
 const TRAILER: &str = "Blackstart-Run";
 
+/// The way around the files, of a patch that is live as well.
+pub(super) const SPARING: &str = "--live-only leaves the files alone";
+
 pub(super) struct Lasting {
     environment: Arc<Environment>,
     /// By job.
@@ -32,7 +35,8 @@ pub(super) struct Lasting {
     back: Option<WriteBack>,
     /// Why the files can't be looked at.
     unreadable: Option<String>,
-    shared: bool,
+    /// Whether what runs is changed as well.
+    live: bool,
     /// What the patch is for.
     description: Option<String>,
     /// Where the lines are to be committed: what the commit would hold, or why there can be none.
@@ -106,19 +110,19 @@ impl Lasting {
             asked,
             back: None,
             unreadable: None,
-            shared: wanted.shared,
+            live: wanted.only != Some(Only::File),
             description: wanted.description.clone(),
             commit: None,
         };
         if wanted.only != Some(Only::Live) {
-            match WriteBack::look(environment, &lasting.asked) {
+            match WriteBack::look(environment, &lasting.asked, wanted.shared) {
                 Ok(back) => lasting.back = Some(back),
                 Err(found) if wanted.only == Some(Only::File) => return Err(found.into()),
                 Err(found) => lasting.unreadable = found.0.first().map(ToString::to_string),
             }
             if wanted.commit {
                 let own = OwnCommits::of(&cx.journal.all());
-                lasting.commit = Some(Commit::look(environment, &lasting.asked, &own).await);
+                lasting.commit = Some(Commit::look(environment, &lasting.asked, wanted.shared, &own).await);
             }
         }
         Ok(lasting)
@@ -159,14 +163,15 @@ impl Lasting {
 
     /// Why it can't be done so.
     pub fn breach(&self) -> Option<Breach> {
-        if let Some((message, help)) = self.back.as_ref().and_then(|back| back.refusal(self.shared)) {
+        let refusal = |back: &WriteBack| back.refusal(self.live);
+        if let Some((message, help)) = self.back.as_ref().and_then(refusal) {
             return Some(Breach { message, help: Some(help) });
         }
-        if let Some((message, help)) = self.committed().and_then(|back| back.refusal(self.shared)) {
+        if let Some((message, help)) = self.committed().and_then(refusal) {
             return Some(Breach { message: format!("as it is committed, {message}"), help: Some(help) });
         }
         if let Some(Err(error)) = self.back.as_ref().map(|back| back.check(&self.environment)) {
-            let help = Some("--live-only leaves the files alone".to_owned());
+            let help = self.live.then(|| SPARING.to_owned());
             return Some(Breach { message: said(&error), help });
         }
         if let Some(Err(error)) = &self.commit {
@@ -267,8 +272,8 @@ impl Lasting {
         if !written.files.is_empty() {
             cx.teller.note(format!("written to {}", text::list(&written.files)));
         }
-        for line in back.undone(&counts) {
-            cx.teller.note(text::one_line(&line));
+        for line in back.undone(&counts).iter().chain(&back.drifting(&counts)) {
+            cx.teller.note(text::one_line(line));
         }
         let any = self.asked.iter().any(|asked| counts(&asked.job));
         let Some(commit) = commit.filter(|_| any) else { return written };
@@ -314,7 +319,7 @@ impl Lasting {
         if let Some(description) = &self.description {
             message.push_str(&format!("{}\n\n", description.trim()));
         }
-        for Asked { job, values } in held {
+        for Asked { job, values, .. } in held {
             for (path, _) in values {
                 message.push_str(&format!("{job} {path}\n"));
             }

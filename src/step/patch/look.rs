@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::act::{act, withdraw};
 use super::edits::Edited;
 use super::files;
-use super::lasting::Lasting;
+use super::lasting::{Lasting, SPARING};
 use super::one::Worker;
 use super::order::After;
 use super::outcome::{self, Ended};
@@ -173,6 +173,7 @@ impl Step for Patch {
             // The server takes it over the jobs that were seen, and no others.
             settled: true,
             protects: lasting.protects(),
+            sparing: Some(SPARING),
             material: Some(Box::new(Material { jobs: changed, after, lasting, back: false })),
             ..Preview::new(summary, decision)
         })
@@ -272,7 +273,7 @@ impl Step for Patch {
         }
         if wanted.only != Some(Only::Live) {
             let asked: Vec<Asked> = jobs.iter().map(Edited::asked).collect();
-            let back = WriteBack::look(&self.inputs.environment, &asked);
+            let back = WriteBack::look(&self.inputs.environment, &asked, wanted.shared);
             if wanted.commit || back.is_ok_and(|back| back.has_edits()) {
                 return Ok(Reconciled::NotDone("what runs has it; the job files don't have it yet".into()));
             }

@@ -19,9 +19,7 @@ use crate::engine::{Context, StepError};
 use crate::event::{Line, Mark};
 use crate::journal::Intent;
 use crate::lasting::registered_by;
-use crate::nomad::{
-    Client, NomadError, Registered, canonical, compared, job_id, job_modify_index, job_version, specification,
-};
+use crate::nomad::{Client, Registered, compared, job_id, job_modify_index, job_version};
 use crate::step::jobs::refused;
 
 /// What is to be done with a job yet.
@@ -242,23 +240,12 @@ impl Earlier {
         if since > 1
             && !withdrawal
             && client.is_as(&made.prior, now).await.map_err(refused)?
-            && was_at(client, &made.job, next).await.map_err(refused)?
+            && client.was_at(&made.job, next).await.map_err(refused)?.is_some()
         {
             return Ok(registered().await?.map_or(Standing::Open, Standing::Back));
         }
         Ok(Standing::Open)
     }
-}
-
-/// Whether an older version of a job was this one: in the server's own words, who fills in what isn't said. A
-/// version that the server has forgotten was not.
-async fn was_at(client: &Client, job: &Value, version: u64) -> Result<bool, NomadError> {
-    let Some(then) = client.job_at(job_id(job), version).await? else { return Ok(false) };
-    if specification(&then) == specification(job) {
-        return Ok(true);
-    }
-    let (then, job) = tokio::try_join!(client.plan(&then), client.plan(job))?;
-    Ok(canonical(&then.diff) == canonical(&job.diff))
 }
 
 /// The jobs of an intent as they were.
