@@ -209,7 +209,7 @@ async fn git_is_started_as_often_for_many_files_as_for_few() {
         eprintln!("skipped: there is no git");
         return;
     }
-    for (arguments, most) in [(&["job-*=2"][..], 2), (&["job-*=2", "--commit"][..], 24)] {
+    for (arguments, most) in [(&["job-*=2"][..], 2), (&["job-*=2", "--commit"][..], 25)] {
         let mut counts = Vec::new();
         for jobs in [2, 15] {
             let site = Site::new(jobs, "files = [\"jobs/*.nomad.hcl\"]").await;

@@ -15,12 +15,13 @@ use agent::Agent;
 use common::{Fixture, wait_until};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
 
 /// An authority, with what it has signed.
 struct Authority {
@@ -72,6 +73,15 @@ impl Front {
 
     /// The address of a door that opens for those the authority has signed.
     fn tls(&self, authority: &Authority, identity: &Identity) -> SocketAddr {
+        self.tls_with(authority, identity, pass_on)
+    }
+
+    fn tls_with<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        authority: &Authority,
+        identity: &Identity,
+        pass_on: impl Fn(TlsStream<TcpStream>, SocketAddr) -> F + Clone + Send + 'static,
+    ) -> SocketAddr {
         let mut roots = RootCertStore::empty();
         roots.add(authority.certificate.der().clone()).unwrap();
         let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
@@ -88,7 +98,7 @@ impl Front {
         let to = self.to;
         self.runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
+                let (acceptor, pass_on) = (acceptor.clone(), pass_on.clone());
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
                         pass_on(stream, to).await;
@@ -97,6 +107,11 @@ impl Front {
             }
         });
         address
+    }
+
+    /// As [`Self::tls`]; once a registration has been passed on, its answer is cut by what is no TLS.
+    fn tls_that_breaks(&self, authority: &Authority, identity: &Identity) -> SocketAddr {
+        self.tls_with(authority, identity, pass_on_and_break)
     }
 
     fn socket(&self, path: &Path) {
@@ -117,6 +132,31 @@ async fn pass_on(mut from: impl AsyncRead + AsyncWrite + Unpin, to: SocketAddr) 
     }
 }
 
+async fn pass_on_and_break(mut from: TlsStream<TcpStream>, to: SocketAddr) {
+    let Ok(mut to) = TcpStream::connect(to).await else { return };
+    let (mut asked, mut told, mut registers) = (vec![0; 65536], vec![0; 65536], false);
+    loop {
+        tokio::select! {
+            Ok(n) = from.read(&mut asked) => {
+                if n == 0 || to.write_all(&asked[..n]).await.is_err() {
+                    return;
+                }
+                registers |= asked.starts_with(b"POST /v1/job/job_creation HTTP");
+            }
+            Ok(n) = to.read(&mut told) => {
+                if registers {
+                    let _ = from.get_mut().0.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").await;
+                    return;
+                }
+                if n == 0 || from.write_all(&told[..n]).await.is_err() {
+                    return;
+                }
+            }
+            else => return,
+        }
+    }
+}
+
 /// A project whose only environment is the sandbox's Nomad at another door.
 fn points_at(fixture: &Fixture, address: &str, more: &str) {
     let text = format!(
@@ -132,6 +172,7 @@ const WHOLE: &str = r#"ca_cert = "ca.pem"
     client_key = "cli-key.pem"
     tls_server_name = "server.global.nomad""#;
 
+const DO: [&str; 7] = ["patch", "image", "job_creation=git-new", "--live-only", "--yes", "-e", "site"];
 const LOOK: [&str; 6] = ["patch", "image", "job_creation=git-new", "--dry-run", "-e", "site"];
 
 fn sandbox() -> (Fixture, String) {
@@ -192,6 +233,11 @@ fn a_nomad_that_wants_a_certificate() {
     points_at(&fixture, &address.replace("http:", "https:"), whole);
     fixture.run(&LOOK).code(1).says("write http:// in Nomad's address");
 
+    // What has arrived is looked for, whatever becomes of its answer.
+    points_at(&fixture, &format!("https://{}", front.tls_that_breaks(&ours, &server)), whole);
+    fixture.ok(&DO).says("1 job changed and healthy");
+    assert!(image(&address).ends_with("git-new"));
+
     // As the stock client's variables say, where they are let in.
     points_at(&fixture, &https, "");
     fixture.replace("blackstart.hcl", "  nomad {", "  inherit = [\"NOMAD_*\"]\n  nomad {");
@@ -204,7 +250,7 @@ fn a_nomad_that_wants_a_certificate() {
         fixture.run(&LOOK).code(1);
         fixture.set(name, value);
     }
-    fixture.ok(&LOOK).says("git-new");
+    fixture.ok(&LOOK).says("has the image already");
     fixture.set("NOMAD_ADDR", &https);
     fixture.run(&["job", "diff", "nomad-jobs/job_creation.nomad.hcl", "job:job_creation"]).code(2);
 }
@@ -254,4 +300,11 @@ fn a_nomad_at_a_socket() {
     let front = Front::of(&address);
     front.socket(&path);
     fixture.ok(&LOOK).says("git-5d20c8f1").says("git-new");
+    fixture.ok(&DO);
+    assert!(image(&address).ends_with("git-new"));
+}
+
+fn image(address: &str) -> String {
+    let job = common::get(&format!("{address}/v1/job/job_creation")).unwrap();
+    job["TaskGroups"][0]["Tasks"][0]["Config"]["image"].as_str().unwrap().to_owned()
 }

@@ -116,6 +116,11 @@ fn label(text: &str) -> String {
     hcl::edit::text(&text.into()).replace("$${", "${").replace("%%{", "%{")
 }
 
+/// Whether a run is one that `patch` made, where a file holds a plan of its name.
+pub(super) fn is_made(run: &journal::Run, of_file: &Chosen) -> bool {
+    run.plan == STEP && run.plan_hash != super::runs::hash(of_file.source.text.as_bytes())
+}
+
 /// The plan of a patch that was journaled: what it wants stands in the intent, or else it never began.
 pub(super) fn again(opened: &Opened, run: &journal::Run) -> Result<Chosen, Failure> {
     let intent = run.intents.get(STEP).and_then(|all| all.last());

@@ -510,15 +510,16 @@ pub async fn resume(
     refuse_overtaken(opened, &run)?;
     refuse_superseded(opened, &run)?;
     let downtime = run.downtime.map_or(downtime::Known::Unknown, downtime::Known::Is);
-    let chosen = match run.operation.as_deref() {
-        Some("patch") => super::patch::again(opened, &run)?,
-        _ => match super::made::find(opened, &run.plan_hash)? {
-            Some(made) => made,
-            None => {
-                let scope = opened.plan_scope(Value::Unknown, downtime.seconds());
-                plans::by_name(&opened.root, &run.plan, &scope)?
-            }
+    let scope = opened.plan_scope(Value::Unknown, downtime.seconds());
+    let in_a_file = plans::by_name(&opened.root, &run.plan, &scope);
+    let chosen = match super::made::find(opened, &run.plan_hash)? {
+        Some(made) => made,
+        // A plan of the project may be one for patches, too.
+        None if run.operation.as_deref() == Some("patch") => match in_a_file {
+            Ok(chosen) if !super::patch::is_made(&run, &chosen) => chosen,
+            _ => super::patch::again(opened, &run)?,
         },
+        None => in_a_file?,
     };
     let mut inputs = run.inputs.clone();
     inputs.extend(request.inputs.clone());

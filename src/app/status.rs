@@ -5,6 +5,7 @@ use super::failure::{Failure, chain};
 use super::open::Opened;
 use crate::base::text;
 use crate::environment::{Environment, ReachError};
+use crate::http::HttpError;
 use crate::journal::{self, Holder};
 use crate::lasting::{self, Unsaved};
 use crate::nomad::{Advice, JobHealth, JobState, NomadError};
@@ -136,7 +137,9 @@ async fn jobs(environment: &Environment) -> Result<Vec<JobRow>, String> {
             }
             Ok(rows)
         }
-        Err(NomadError::Unreachable(cause)) => Err(cause.to_string()),
+        Err(NomadError::Unreachable(cause)) if !matches!(cause, HttpError::Tls { .. }) => {
+            Err(cause.to_string())
+        }
         Err(other) => Err(match other.help() {
             Some(help) => format!("{}; {help}", chain(&other)),
             None => chain(&other),

@@ -6,6 +6,7 @@ use super::downtime::last_stop;
 use super::failure::Failure;
 use super::open::Opened;
 use crate::environment::ReachError;
+use crate::http::HttpError;
 use crate::journal::Run;
 use crate::nomad::NomadError;
 
@@ -18,7 +19,10 @@ pub async fn refuse_stopped(opened: &Opened, otherwise: Option<&str>) -> Result<
     let environment = opened.environment(BTreeMap::new(), None)?;
     let cause = match environment.nomad().await {
         Ok(client) => match client.leader().await {
-            Err(NomadError::Unreachable(cause)) => cause.to_string(),
+            Err(NomadError::Unreachable(
+                cause @ (HttpError::Refused(_) | HttpError::NotConnected { .. } | HttpError::TimedOut { .. }),
+            )) => cause.to_string(),
+            // It says for itself what is wrong.
             _ => return Ok(()),
         },
         Err(error @ ReachError::NotUp { .. }) => error.to_string(),

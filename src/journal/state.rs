@@ -282,9 +282,10 @@ impl Run {
         match self.status {
             RunStatus::Running | RunStatus::Paused => true,
             // A patch that failed is over: the next one starts from the job as it is then. But what became of
-            // one that was cut off is to be found out.
+            // one that was cut off is to be found out, and a plan of the project has more steps.
             RunStatus::Failed => {
-                self.operation.as_deref() != Some("patch") || !self.unknown_steps().is_empty()
+                let is_one = self.operation.as_deref() == Some("patch") && self.plan == "patch";
+                !is_one || !self.unknown_steps().is_empty()
             }
             RunStatus::New | RunStatus::Done | RunStatus::Abandoned => false,
         }

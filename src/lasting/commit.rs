@@ -288,7 +288,8 @@ impl Commit {
         }
         if !files.is_empty() {
             let held = self.held(environment, &counts);
-            let text = message(if held.is_empty() { &self.asked } else { &held });
+            let counting: Vec<Asked> = self.asked.iter().filter(|one| counts(&one.job)).cloned().collect();
+            let text = message(if held.is_empty() { &counting } else { &held });
             made.commit = Some(self.stand.commit(&self.git, &files, &text).await?);
             made.held = held;
         }

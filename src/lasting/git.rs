@@ -238,7 +238,8 @@ impl Git {
         Ok(ids)
     }
 
-    /// The files that a commit changed, with the objects that they became; one that it took away has none.
+    /// The files that a commit changed, with the objects that they became; none of one that it took away, put
+    /// there, or gave another mode.
     pub(super) async fn changed_by(&self, commit: &str) -> Result<Objects, GitError> {
         let said =
             self.call(&["diff-tree", "-r", "-z", "--no-commit-id", "--no-renames", commit], None).await?;
@@ -247,7 +248,11 @@ impl Git {
         let mut changed = Objects::new();
         while let (Some(entry), Some(path)) = (parts.next(), parts.next()) {
             // `:100644 100644 OLD NEW M`
-            let object = entry.split(' ').nth(3).unwrap_or_default();
+            let words: Vec<&str> = entry.split(' ').collect();
+            let object = match words.as_slice() {
+                [was, is, _, new, ..] if was.trim_start_matches(':') == *is => new,
+                _ => "",
+            };
             changed.insert(path.to_owned(), object.to_owned());
         }
         Ok(changed)

@@ -113,7 +113,6 @@ fn read(records: &[Record]) -> (Book<'_>, Book<'_>) {
                 for (key, old, new) in intended {
                     let seen = Seen { old, new, record, step, who, certain: false, commit: None };
                     let last = book.insert(key, seen);
-                    given_up.remove(&key);
                     let first_of = (&record.run, step.as_str(), key);
                     let old = match last {
                         Some(own) if own.record.run == record.run && own.step == step => {
@@ -162,6 +161,8 @@ fn read(records: &[Record]) -> (Book<'_>, Book<'_>) {
             _ => {}
         }
     }
+    // What is wanted again was not given up.
+    given_up.retain(|key, _| !book.contains_key(key));
     (book, given_up)
 }
 
@@ -329,6 +330,9 @@ mod tests {
         assert_eq!(dropped(&book), ["1"]);
         book.intends("r4", &[("b", "3")]);
         assert_eq!(dropped(&book), [] as [&str; 0], "it is wanted again");
+        book.failed("r4", false, Value::Null);
+        assert_eq!(dropped(&book), ["1"], "nothing came of it");
+        book.intends("r4", &[("b", "3")]);
         book.done("r4", &[("b", "3")]);
         book.add("r5", drop());
         book.done("r6", &[]);
@@ -471,10 +475,11 @@ mod tests {
 
     #[test]
     fn jobs_may_be_by_id_and_other_steps_say_nothing() {
-        let document = json!({ "jobs": { "a": { "changes": [{ "path": "p", "old": 1, "new": 2 }] } } });
         fn keys(document: &Value) -> Vec<Key<'_>> {
             jobs(document).flat_map(|(id, job)| changes_of(id, job)).map(|(key, ..)| key).collect()
         }
+
+        let document = json!({ "jobs": { "a": { "changes": [{ "path": "p", "old": 1, "new": 2 }] } } });
         assert_eq!(keys(&document), [("a", "p")]);
         for other in [json!({ "jobs": { "a": "hash" } }), json!(null), json!({ "jobs": [3] })] {
             assert_eq!(keys(&other), []);

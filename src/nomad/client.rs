@@ -112,10 +112,10 @@ impl Client {
         // The host says nothing there.
         let base =
             if address.starts_with("unix://") { "http://localhost".into() } else { Arc::clone(&address) };
-        Self { transport, address, base, access: Arc::new(access), clock }
+        Self { transport, address: shown(&address).into(), base, access: Arc::new(access), clock }
     }
 
-    /// The address it speaks to, as given.
+    /// The address it speaks to, without user and password.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -181,7 +181,7 @@ impl Client {
         let answer = self.transport.send(self.request(call)?).await.map_err(NomadError::Unreachable)?;
         let what = call.what.clone();
         if is_strange(&call.path, &answer) {
-            let (address, path) = (self.origin(), call.path.clone());
+            let (address, path) = (self.address.to_string(), call.path.clone());
             return Err(NomadError::NotNomad { address, status: answer.status.as_u16(), path });
         }
         if answer.status.is_success() {
@@ -196,14 +196,6 @@ impl Client {
             429 => NomadError::Busy { what, retry_after: after },
             status => NomadError::Server { what, status, text },
         })
-    }
-
-    /// The address without user and password.
-    fn origin(&self) -> String {
-        match self.address.split_once("://") {
-            Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or(rest)),
-            None => self.address.to_string(),
-        }
     }
 
     fn request(&self, call: &Call<'_>) -> Result<Request, NomadError> {
@@ -236,6 +228,18 @@ impl Client {
             request.body = body.clone();
         }
         Ok(request)
+    }
+}
+
+/// An address without user and password.
+fn shown(address: &str) -> String {
+    match address.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').map_or((rest, ""), |(host, path)| (host, path));
+            let slash = if rest.contains('/') { "/" } else { "" };
+            format!("{scheme}://{}{slash}{path}", host.rsplit('@').next().unwrap_or(host))
+        }
+        None => address.to_owned(),
     }
 }
 

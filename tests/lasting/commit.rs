@@ -191,6 +191,19 @@ fn what_hooks_and_people_do_meanwhile_is_never_lost_or_committed() {
     assert_eq!(done.1["evidence"]["commit"], Value::from(site.git(&["rev-parse", "HEAD^"]).trim()));
 }
 
+/// What a person stages while hooks run, or a signature is waited for, stays staged.
+#[test]
+fn what_is_staged_meanwhile_stays_staged() {
+    let Some(site) = started_with_git() else { return };
+    let head = site.git(&["rev-parse", "HEAD"]);
+    let stages = "#!/bin/sh\nunset GIT_INDEX_FILE\necho '# Theirs.' >>jobs/api.nomad.hcl\ngit add jobs/api.nomad.hcl\n";
+    site.fixture.script("project/.git/hooks/pre-commit", stages);
+    let out = site.patch(&["image", "api=hot", "--commit"]).code(1);
+    out.says("somebody staged jobs/api.nomad.hcl meanwhile; nothing is committed");
+    assert_eq!(site.git(&["rev-parse", "HEAD"]), head);
+    assert!(site.git(&["diff", "--cached"]).contains("+# Theirs."));
+}
+
 /// After the last look and before the branch is moved: who comes first has it, and nobody's commit is lost.
 #[test]
 fn a_commit_of_somebody_right_before_ours_stays() {
@@ -264,6 +277,10 @@ fn an_index_that_was_left_behind_is_repaired() {
     };
     site.patch(&["image", "api=hot", "--commit"]).code(0);
     staged("HEAD^");
+    // A look changes nothing of it.
+    let look = ["patch", "image", "api=hotter", "--commit", "--dry-run"];
+    site.run(&look).code(0).says("git's index has jobs/api.nomad.hcl as it was before the last commit");
+    assert_eq!(site.git(&["diff", "--cached", "--name-only"]), "jobs/api.nomad.hcl\n");
     site.patch(&["image", "api=hotter", "--commit"]).code(0);
     assert_eq!(site.git(&["status", "--porcelain"]), "");
     // Cut off right before the commit: it is staged already.

@@ -377,3 +377,17 @@ fn what_nomad_forgets_is_refused() {
     site.patch(&["resources", "api", "disk=400"]).code(1).says("set `ephemeral_disk.size` of the group");
     assert_eq!(site.fixture.read(API), before);
 }
+
+#[test]
+fn a_plan_for_patches_is_gone_on_with() {
+    let site = Site::started();
+    let plan = "plan \"hot\" {\n  operation = \"patch\"\n  wave \"a\" {\n    step \"nomad_patch\" \"one\" {\n      service \"api\" {\n        \
+                set = { \"env.A\" = \"1\" }\n      }\n    }\n  }\n  wave \"b\" {\n    step \"exec\" \"two\" {\n      command = \
+                [\"test\", \"-e\", \"ready\"]\n    }\n  }\n}\n";
+    site.fixture.write("plans/hot.hcl", plan);
+    site.run(&["run", "hot", "--yes"]).code(1).says("two");
+    assert_eq!(site.job("api")["Version"], 1);
+    site.fixture.write("ready", "");
+    site.run(&["resume", "--yes"]).code(0);
+    assert_eq!(site.job("api")["Version"], 1);
+}
