@@ -236,8 +236,8 @@ impl Loss {
         let looked = match &single {
             Some(Single::Stop(jobs)) => {
                 let records = self.journal.all();
-                let known = [ledger(&records), given_up(&records)].concat();
-                Some(by_hand(&self.environment, client, jobs, &known).await)
+                let known = (ledger(&records), given_up(&records));
+                Some(by_hand(&self.environment, client, jobs, (&known.0, &known.1)).await)
             }
             _ if self.takes_down() => Some(self.drift(client).await),
             _ => None,
@@ -260,7 +260,7 @@ impl Loss {
     /// What runs other than its file says, but for what was given up.
     async fn drift(&self, client: &Client) -> Result<Drift, DriftError> {
         let found = lasting::drift(&self.environment, client).await?;
-        found.without(&given_up(&self.journal.all()), client).await.map_err(DriftError::Nomad)
+        found.without(&[], &given_up(&self.journal.all()), client).await.map_err(DriftError::Nomad)
     }
 
     /// Where the jobs run; none where the environment knows no Nomad, or has none up.

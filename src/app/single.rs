@@ -38,17 +38,18 @@ impl Single {
     }
 }
 
-/// What of these jobs runs and no file has, but for the `changes` that a start from the file would ask about.
+/// What of these jobs runs and no file has, but for the changes that a start from the file would ask about, and
+/// those that were given up.
 pub(super) async fn by_hand(
     environment: &Environment,
     client: &Client,
     jobs: &[String],
-    changes: &[Change],
+    (asked, given_up): (&[Change], &[Change]),
 ) -> Result<Drift, DriftError> {
     let mut found = lasting::drift_of(environment, client, |id| jobs.iter().any(|job| job == id)).await?;
     // One without a file comes back as it was, by Nomad or by the journal's copy, and by nothing else.
     found.jobs.retain(|job| job.how == How::Differs);
-    found.without(changes, client).await.map_err(DriftError::Nomad)
+    found.without(asked, given_up, client).await.map_err(DriftError::Nomad)
 }
 
 /// Which of these jobs Nomad has forgotten, and were other when they were stopped than their files say now.

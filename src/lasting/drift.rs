@@ -38,20 +38,22 @@ impl Drift {
     pub fn unsaved(&self) -> impl Iterator<Item = &Drifted> {
         self.jobs.iter().filter(|job| matches!(job.how, How::Differs | How::NoFile))
     }
-}
 
-impl Drift {
-    /// Leaves out what differs only by changes that were given up: that is known, and nobody wants it kept.
-    pub async fn without(mut self, given_up: &[Change], client: &Client) -> Result<Self, NomadError> {
+    /// Leaves out the jobs that differ by nothing but changes that are known: those that are `asked` about
+    /// elsewhere, and those that were given up, as long as the job wasn't registered again since.
+    pub async fn without(
+        mut self,
+        asked: &[Change],
+        given_up: &[Change],
+        client: &Client,
+    ) -> Result<Self, NomadError> {
         let mut jobs = Vec::new();
         for job in std::mem::take(&mut self.jobs) {
+            let given_up = given_up.iter().filter(|change| job.since.is_none_or(|at| at <= change.at));
+            let known = asked.iter().chain(given_up);
             let mut written = job.written.clone().unwrap_or_default();
             let mut set = false;
-            // What was registered since is another matter, whatever it says.
-            let meant = |change: &&Change| {
-                job.how == How::Differs && change.job == job.id && job.since.is_none_or(|at| at <= change.at)
-            };
-            for change in given_up.iter().filter(meant) {
+            for change in known.filter(|change| job.how == How::Differs && change.job == job.id) {
                 let path = change.path.parse::<Path>();
                 set |= path.is_ok_and(|path| path.set(&mut written, &change.new).is_ok());
             }
