@@ -19,7 +19,7 @@ pub struct Status {
     /// Its jobs; in words where Nomad isn't there.
     pub nomad: Option<Result<Vec<JobRow>, String>>,
     /// How many jobs are other than their files say; none where there are no files or nothing runs.
-    pub drifted: Option<usize>,
+    pub drifted: Option<Result<usize, String>>,
     pub last_run: Option<journal::Run>,
     pub unfinished: Vec<journal::Run>,
     /// Who is changing it now.
@@ -147,9 +147,11 @@ async fn jobs(environment: &Environment) -> Result<Vec<JobRow>, String> {
     }
 }
 
-/// How many jobs are other than their files say; none where there are no files, or Nomad doesn't compare them.
-async fn drifted(environment: &Environment) -> Option<usize> {
+/// How many jobs are other than their files say, or why that isn't known; none where there are no files.
+async fn drifted(environment: &Environment) -> Option<Result<usize, String>> {
     let client = environment.nomad().await.ok()?;
-    let found = lasting::drift(environment, &client).await.ok().filter(|found| found.has_files)?;
-    Some(found.jobs.len())
+    match lasting::drift(environment, &client).await {
+        Ok(found) => found.has_files.then_some(Ok(found.jobs.len())),
+        Err(error) => Some(Err(chain(&error))),
+    }
 }

@@ -88,6 +88,11 @@ fn status_tells_of_drift_and_how_to_see_it() {
     site.image_by_hand("worker", "registry.example.com/worker:hot");
     site.run(&["status"]).code(0).says("2 jobs are other than the files say");
     assert_eq!(counted(), 2);
+    // That it isn't known is no good news.
+    site.fixture.replace("blackstart.hcl", "vars/sandbox.nomadvars.hcl", "vars/nowhere.nomadvars.hcl");
+    site.run(&["status"]).code(0).says("drift      not known: the job files can't be read: ");
+    assert_eq!(counted(), Value::Null);
+    site.fixture.replace("blackstart.hcl", "vars/nowhere.nomadvars.hcl", "vars/sandbox.nomadvars.hcl");
     // Where nothing runs, that is no drift.
     site.run(&["stop", "--yes", "--discard-patches"]).code(0);
     site.run(&["status"]).code(0).never_says("drift");

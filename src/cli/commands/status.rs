@@ -77,13 +77,17 @@ pub async fn run(args: &Status, global: &Global, ui: &Ui) -> Result<Code, Failur
             }
         }
     }
-    if let Some(drifted) = status.drifted.filter(|drifted| *drifted > 0) {
-        let verb = if drifted == 1 { "is" } else { "are" };
-        let jobs = text::count(drifted, "job");
-        let environment = &opened.settings.name;
-        reporter.say(&format!(
-            "drift      {jobs} {verb} other than the files say: blackstart drift {environment}"
-        ));
+    match &status.drifted {
+        None | Some(Ok(0)) => {}
+        Some(Ok(drifted)) => {
+            let verb = if *drifted == 1 { "is" } else { "are" };
+            let jobs = text::count(*drifted, "job");
+            let environment = &opened.settings.name;
+            reporter.say(&format!(
+                "drift      {jobs} {verb} other than the files say: blackstart drift {environment}"
+            ));
+        }
+        Some(Err(why)) => reporter.say(&format!("drift      not known: {why}")),
     }
     if !status.uncommitted.is_empty() {
         let verb = if status.uncommitted.len() == 1 { "is" } else { "are" };
@@ -160,7 +164,8 @@ fn as_json(status: &app::Status) -> serde_json::Value {
         "terraform_error": error(status.terraform.as_ref().and_then(|t| t.as_ref().err())),
         "jobs": jobs,
         "nomad_error": error(status.nomad.as_ref().and_then(|n| n.as_ref().err())),
-        "drift": status.drifted,
+        "drift": status.drifted.as_ref().and_then(|found| found.as_ref().ok()),
+        "drift_error": error(status.drifted.as_ref().and_then(|found| found.as_ref().err())),
         "uncommitted": status.uncommitted,
         "downtime_seconds": status.downtime.seconds(),
         "last_run": status.last_run.as_ref().map(|run| json!({ "run": run.id, "plan": run.plan, "status": runs::status(run, status.changing.as_ref()) })),
