@@ -282,10 +282,10 @@ impl Run {
         match self.status {
             RunStatus::Running | RunStatus::Paused => true,
             // A patch that failed is over: the next one starts from the job as it is then. But what became of
-            // one that was cut off is to be found out, and a plan of the project has more steps.
+            // one that was cut off is to be found out, and one of several steps is gone on with.
             RunStatus::Failed => {
-                let is_one = self.operation.as_deref() == Some("patch") && self.plan == "patch";
-                !is_one || !self.unknown_steps().is_empty()
+                let done = self.steps.values().any(|status| matches!(status, StepStatus::Done(_)));
+                self.operation.as_deref() != Some("patch") || done || !self.unknown_steps().is_empty()
             }
             RunStatus::New | RunStatus::Done | RunStatus::Abandoned => false,
         }
