@@ -93,10 +93,10 @@ fn becomes(patch: &Unsaved, filed: Option<&Value>, runs: &str) -> String {
     let next = match (&patch.why, filed) {
         (Why::NotInFile { file }, Some(value)) => {
             let value = text::one_line(&patch.shown(value));
-            format!("the next start takes {value} from {file}, and a restart keeps what runs")
+            format!("the next start takes {value} from {file}; a restart keeps what runs")
         }
         (Why::NotInFile { file }, None) => {
-            format!("the next start takes what {file} leaves to Nomad, and a restart keeps what runs")
+            format!("a start from {file}, which has no such value, undoes it; a restart keeps what runs")
         }
         (Why::NoFile, _) => "no file brings it back once the job is stopped".to_owned(),
         (Why::NotCommitted { file }, _) => {
