@@ -225,24 +225,27 @@ impl Earlier {
         let index = job_modify_index(now);
         let registered = || async {
             let found = client.as_registered(&made.id).await.map_err(refused)?;
-            Ok::<_, StepError>(found.filter(|found| found.job_modify_index == index))
+            // Another one may have followed by now, the server's own that goes back: following this one tells.
+            let this =
+                || Registered { job_id: made.id.clone(), job_modify_index: index, ..Registered::default() };
+            Ok::<_, StepError>(found.filter(|found| found.job_modify_index == index).unwrap_or_else(this))
         };
         let Some(known) = self.known.get(&made.id) else { return Ok(Standing::Open) };
         if known.registered == Some(index) {
-            return Ok(registered().await?.map_or(Standing::Open, Standing::Taken));
+            return Ok(Standing::Taken(registered().await?));
         }
         let Some(withdrawal) = known.cut_off else { return Ok(Standing::Open) };
         let next = job_version(&made.prior) + 1;
         let since = job_version(now).saturating_sub(job_version(&made.prior));
         if since == 1 && client.is_as(&made.job, now).await.map_err(refused)? {
-            return Ok(registered().await?.map_or(Standing::Open, Standing::Taken));
+            return Ok(Standing::Taken(registered().await?));
         }
         if since > 1
             && !withdrawal
             && client.is_as(&made.prior, now).await.map_err(refused)?
             && client.was_at(&made.job, next).await.map_err(refused)?.is_some()
         {
-            return Ok(registered().await?.map_or(Standing::Open, Standing::Back));
+            return Ok(Standing::Back(registered().await?));
         }
         Ok(Standing::Open)
     }
