@@ -2,9 +2,8 @@
 
 use super::failure::{Failure, chain};
 use super::open::Opened;
-use super::stopped::stopped;
+use super::stopped::{nothing_there, stopped};
 use crate::lasting::{self, Drift, DriftError};
-use crate::nomad::NomadError;
 
 /// Holds the environment's job files against its Nomad. Changes nothing.
 pub async fn drift(opened: &Opened) -> Result<Drift, Failure> {
@@ -20,9 +19,7 @@ pub async fn drift(opened: &Opened) -> Result<Drift, Failure> {
         DriftError::Files(found) => found.into(),
         DriftError::Nomad(error) => {
             let help = error.help().map(str::to_owned);
-            if let NomadError::Unreachable(cause) = &error
-                && let Some(failure) = stopped(opened, &cause.to_string())
-            {
+            if let Some(failure) = nothing_there(&error).and_then(|cause| stopped(opened, &cause)) {
                 return failure;
             }
             Failure { help, ..Failure::error(chain(&error)) }

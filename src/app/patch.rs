@@ -116,9 +116,14 @@ fn label(text: &str) -> String {
     hcl::edit::text(&text.into()).replace("$${", "${").replace("%%{", "%{")
 }
 
+/// Whether a run is, by its name, one that `patch` made.
+pub(super) fn is_one(run: &journal::Run) -> bool {
+    run.operation.as_deref() == Some("patch") && run.plan == STEP
+}
+
 /// Whether a run is one that `patch` made, where a file holds a plan of its name.
 pub(super) fn is_made(run: &journal::Run, of_file: &Chosen) -> bool {
-    run.plan == STEP && run.plan_hash != super::runs::hash(of_file.source.text.as_bytes())
+    is_one(run) && run.plan_hash != super::runs::hash(of_file.source.text.as_bytes())
 }
 
 /// The plan of a patch that was journaled: what it wants stands in the intent, or else it never began.

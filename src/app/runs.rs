@@ -471,7 +471,9 @@ fn refuse_superseded(opened: &Opened, run: &journal::Run) -> Result<(), Failure>
     };
     let lines: Vec<String> = found.iter().map(one).collect();
     let message = format!("{} is superseded:\n  {}", run.id, lines.join("\n  "));
-    if found.len() < all {
+    // A plan of the project may have more to do than to set values.
+    let is_all = found.len() == all && super::patch::is_one(run);
+    if !is_all {
         let help = format!(
             "give it up (blackstart resume {} --abandon -e {name}), and patch anew what else it was to change",
             run.id

@@ -18,12 +18,9 @@ pub async fn refuse_stopped(opened: &Opened, otherwise: Option<&str>) -> Result<
     }
     let environment = opened.environment(BTreeMap::new(), None)?;
     let cause = match environment.nomad().await {
-        Ok(client) => match client.leader().await {
-            Err(NomadError::Unreachable(
-                cause @ (HttpError::Refused(_) | HttpError::NotConnected { .. } | HttpError::TimedOut { .. }),
-            )) => cause.to_string(),
-            // It says for itself what is wrong.
-            _ => return Ok(()),
+        Ok(client) => match client.leader().await.err().as_ref().and_then(nothing_there) {
+            Some(cause) => cause,
+            None => return Ok(()),
         },
         Err(error @ ReachError::NotUp { .. }) => error.to_string(),
         // It says for itself what is wrong.
@@ -35,6 +32,16 @@ pub async fn refuse_stopped(opened: &Opened, otherwise: Option<&str>) -> Result<
         help.push_str(otherwise);
     }
     Err(failure)
+}
+
+/// What an error says, where it is that nothing answers there: any other says for itself what is wrong.
+pub(super) fn nothing_there(error: &NomadError) -> Option<String> {
+    match error {
+        NomadError::Unreachable(
+            cause @ (HttpError::Refused(_) | HttpError::NotConnected { .. } | HttpError::TimedOut { .. }),
+        ) => Some(cause.to_string()),
+        _ => None,
+    }
 }
 
 /// That the environment is stopped, by which run and since when, and why nothing of it answers; none where no

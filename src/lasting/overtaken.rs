@@ -27,13 +27,19 @@ pub struct Overtaken {
 /// The values of a run that were decided on since it was left, and how many it meant to set in all.
 pub fn overtaken(records: &[Record], run: &RunId) -> (Vec<Overtaken>, usize) {
     let Some(last) = records.iter().rposition(|record| record.run == *run) else { return (Vec::new(), 0) };
-    let mut meant: BTreeMap<(&str, &str), &Value> = BTreeMap::new();
+    // A step that is done isn't done again: what it set is of the past.
+    let mut by_step: BTreeMap<&str, BTreeMap<(&str, &str), &Value>> = BTreeMap::new();
     for record in records.iter().filter(|record| record.run == *run) {
-        if let Body::StepIntended { precondition, .. } = &record.body {
-            let changes = jobs(precondition).flat_map(|(id, job)| changes_of(id, job));
-            meant.extend(changes.map(|(key, _, new)| (key, new)));
+        match &record.body {
+            Body::StepIntended { step, precondition, .. } => {
+                let changes = jobs(precondition).flat_map(|(id, job)| changes_of(id, job));
+                by_step.entry(step).or_default().extend(changes.map(|(key, _, new)| (key, new)));
+            }
+            Body::StepDone { step, .. } => drop(by_step.remove(step.as_str())),
+            _ => {}
         }
     }
+    let meant: BTreeMap<(&str, &str), &Value> = by_step.into_values().flatten().collect();
     let all = meant.len();
     let since = records.get(last + 1..).unwrap_or_default();
     let book = ledger(records);
@@ -138,6 +144,7 @@ mod tests {
         assert_eq!(of(&book(&[("a", "3", false), ("b", "3", true)])), []);
         assert_eq!(of(&book(&[("b", "4", true), ("a", "3", false)])), [], "that was before");
         assert_eq!(of(&book(&[("a", "3", false), ("d", "dropped", true)])), [(None, "d".into())]);
+        assert_eq!(of(&book(&[("a", "3", true), ("b", "4", true)])), [], "its step was done");
         assert_eq!(overtaken(&book(&[("a", "3", false)]), &RunId("a".into())), (Vec::new(), 1));
         let records = book(&[("a", "3", true), ("b", "4", true)]);
         assert_eq!(registered_by(&records, "api", 2), Some((RunId("b".into()), "b's".into())));
